@@ -1,0 +1,153 @@
+// The API: a resource server that checks JWT access tokens and answers challenges as RFC 6750 and RFC 9470 say.
+import { createHash } from "node:crypto";
+import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
+import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
+
+const EXPOSED = ["WWW-Authenticate"];
+const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
+const ORDERS = [
+  { id: 1, item: "Teapot", quantity: 1 },
+  { id: 2, item: "Cups", quantity: 6 },
+];
+
+/**
+ * @typedef {object} RequestRecord
+ * @property {number} at arrival, `Date.now()`
+ * @property {string} method
+ * @property {string} path with its query
+ * @property {Record<string, string>} headers
+ * @property {boolean} tokenReceived whether there was an Authorization header
+ * @property {boolean} tokenExpired
+ * @property {string | null} tokenId the `jti` of a good token
+ * @property {Buffer} body
+ * @property {string} bodySha256 hexadecimal
+ * @property {number | null} status `null` until answered
+ */
+
+function challenge(parameters = {}) {
+  const list = Object.entries({ realm: "demo", ...parameters }).map(([name, value]) => `${name}="${value}"`);
+  return `Bearer ${list.join(", ")}`;
+}
+
+const invalidToken = (description) => challenge({ error: "invalid_token", error_description: description });
+
+/**
+ * @param {object} options
+ * @param {number} [options.port] 0: any free port
+ * @param {string} options.issuer
+ * @param {string} options.audience
+ * @param {string} [options.jwksUri] where the issuer's keys are
+ * @param {object} [options.jwks] the keys themselves
+ * @param {string[]} options.appOrigins read at each request: origins may be added later
+ */
+export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins }) {
+  const keys = jwks ? createLocalJWKSet(jwks) : createRemoteJWKSet(new URL(jwksUri));
+  const requests = new Journal();
+  const refusals = [];
+
+  async function verify(authorization) {
+    const [, token] = BEARER.exec(authorization) ?? [];
+    if (!token) return { refusal: challenge({ error: "invalid_request" }), status: 400, expired: false };
+    try {
+      const { payload } = await jwtVerify(token, keys, { issuer, audience, typ: "at+jwt" });
+      return { payload, expired: false };
+    } catch (error) {
+      const expired = error.code === "ERR_JWT_EXPIRED";
+      const refusal = invalidToken(expired ? "The access token expired" : "The access token is not valid");
+      return { refusal, status: 401, expired };
+    }
+  }
+
+  async function handle(request, response) {
+    const cors = corsHeaders(request, appOrigins, EXPOSED);
+    if (isPreflight(request)) {
+      response.writeHead(204, cors).end();
+      return;
+    }
+    const body = await readBody(request);
+    const { authorization } = request.headers;
+    const record = requests.add({
+      at: Date.now(),
+      method: request.method,
+      path: request.url,
+      headers: { ...request.headers },
+      tokenReceived: authorization !== undefined,
+      tokenExpired: false,
+      tokenId: null,
+      body,
+      bodySha256: createHash("sha256").update(body).digest("hex"),
+      status: null,
+    });
+    const verdict = authorization === undefined ? undefined : await verify(authorization);
+    record.tokenExpired = verdict?.expired ?? false;
+    record.tokenId = verdict?.payload?.jti ?? null;
+
+    const { status, headers, ...rest } = answer(new URL(request.url, issuer), record, verdict);
+    record.status = status;
+    sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    requests.changed();
+  }
+
+  function answer(url, record, verdict) {
+    if (url.pathname === "/public") return { status: 200 };
+    if (!url.pathname.startsWith("/v1/")) return { status: 404 };
+    if (!verdict) return refuse(401, challenge());
+    if (verdict.refusal) return refuse(verdict.status, verdict.refusal);
+    if (refusals.length > 0) return refuse(401, refusals.shift());
+    return answerAuthorized(url, record, new Set(verdict.payload.scope?.split(" ")));
+  }
+
+  function answerAuthorized(url, record, scopes) {
+    switch (url.pathname) {
+      case "/v1/orders":
+        return scopes.has("orders") ? { status: 200, orders: ORDERS } : insufficientScope("orders");
+      case "/v1/echo":
+        return {
+          status: 200,
+          method: record.method,
+          contentType: record.headers["content-type"] ?? null,
+          length: record.body.length,
+          sha256: record.bodySha256,
+        };
+      case "/v1/admin":
+        return scopes.has("admin") ? { status: 200 } : insufficientScope("admin");
+      case "/v1/stepup":
+        return refuse(
+          401,
+          challenge({
+            error: "insufficient_user_authentication",
+            error_description: "A second factor is needed",
+            acr_values: "urn:tokenward:demo:mfa",
+            max_age: "60",
+          }),
+        );
+      case "/v1/redirect":
+        return {
+          status: Number(url.searchParams.get("status") ?? 302),
+          headers: { location: url.searchParams.get("to") },
+        };
+      default:
+        return { status: 404 };
+    }
+  }
+
+  const listening = await listen(port, () => (request, response) => {
+    handle(request, response).catch((error) => response.destroy(error));
+  });
+  return {
+    ...listening,
+    requests,
+    /** Refuses the next `count` good tokens under `/v1/` with this challenge. */
+    refuseNext(count = 1, wwwAuthenticate = invalidToken("The access token was revoked")) {
+      for (let i = 0; i < count; i += 1) refusals.push(wwwAuthenticate);
+    },
+  };
+}
+
+function refuse(status, wwwAuthenticate) {
+  return { status, headers: { "www-authenticate": wwwAuthenticate } };
+}
+
+function insufficientScope(scope) {
+  return refuse(403, challenge({ error: "insufficient_scope", scope }));
+}

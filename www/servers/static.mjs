@@ -1,0 +1,90 @@
+// Files, with the right types and headers, and a few JSON routes beside them.
+import { readFile } from "node:fs/promises";
+import { extname, join, resolve, sep } from "node:path";
+import { listen, readBody, sendJson } from "./http.mjs";
+
+// Also the rule for what is served: a file whose type is not listed here does not exist.
+const TYPES = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".map": "application/json",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+};
+
+/** The strict policy the SPA lives under; `connect` lists the origins it may call. */
+export const contentSecurityPolicy = (connect) =>
+  [
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src 'self' ${connect.join(" ")}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ].join("; ");
+
+/**
+ * @param {object} options
+ * @param {number} [options.port] 0: any free port
+ * @param {Record<string, string>} options.mounts URL prefix, ending in a slash, to folder; the longest prefix wins
+ * @param {() => Record<string, string>} [options.headers] for every file, asked at each request
+ * @param {Record<string, (body: any) => unknown>} [options.routes] `"GET /path"` to what is answered as JSON. A POST is
+ *   taken only from this origin and with the header `x-tokenward-demo`, which no other page can send.
+ */
+export async function startStaticServer({ port = 0, mounts, headers = () => ({}), routes = {} }) {
+  const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
+
+  function fileFor(pathname) {
+    const prefix = prefixes.find((candidate) => pathname.startsWith(candidate));
+    if (prefix === undefined) return undefined;
+    const folder = resolve(mounts[prefix]);
+    const rest = pathname.slice(prefix.length);
+    const file = join(folder, rest === "" ? "index.html" : rest);
+    return file.startsWith(folder + sep) && extname(file) in TYPES ? file : undefined;
+  }
+
+  async function handle(origin, request, response) {
+    const { pathname } = new URL(request.url, origin);
+    const route = routes[`${request.method} ${pathname}`];
+    if (route) {
+      if (request.method === "POST" && !isOwn(request, origin)) {
+        sendJson(response, 403, { error: "This is only for pages of this origin." });
+        return;
+      }
+      const body = await readBody(request);
+      sendJson(response, 200, await route(body.length > 0 ? JSON.parse(body) : {}));
+      return;
+    }
+    const file = fileFor(decodeURIComponent(pathname));
+    const content = file && (await readFile(file).catch(() => undefined));
+    if (!content || !["GET", "HEAD"].includes(request.method)) {
+      sendJson(response, 404, { error: "There is nothing here." });
+      return;
+    }
+    response.writeHead(200, {
+      "content-type": TYPES[extname(file)],
+      "content-length": content.length,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      ...headers(),
+    });
+    response.end(request.method === "HEAD" ? undefined : content);
+  }
+
+  return listen(port, (origin) => (request, response) => {
+    handle(origin, request, response).catch((error) => {
+      console.error(error);
+      response.destroy();
+    });
+  });
+}
+
+function isOwn(request, origin) {
+  return request.headers.origin === origin && request.headers["x-tokenward-demo"] !== undefined;
+}
