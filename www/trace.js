@@ -23,7 +23,9 @@ export class Trace {
   }
 
   signedOut() {
-    this.#endToken();
+    const last = this.#endToken();
+    // A wiped token has nothing in reserve.
+    if (last) last.expiresAt = last.to;
     this.#generationOf.clear();
   }
 
@@ -46,6 +48,7 @@ export class Trace {
   #endToken() {
     const last = this.tokens.at(-1);
     if (last) last.to ??= Date.now();
+    return last;
   }
 
   #forgetOld() {

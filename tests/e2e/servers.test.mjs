@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { startApiServer } from "../../www/servers/api.mjs";
 import { AUDIENCE, CLIENT_ID, startAuthServer } from "../../www/servers/auth.mjs";
 import { startOtherServer } from "../../www/servers/other.mjs";
+import { startStaticServer } from "../../www/servers/static.mjs";
 
 const APP = "http://127.0.0.1:4999";
 const REDIRECT_URI = `${APP}/`;
@@ -281,6 +283,27 @@ test("the other origin records whether a token came, and lets anything in", asyn
   assert.deepEqual(await (await fetch(other.origin)).json(), { tokenReceived: false });
   await fetch(other.origin, { headers: { authorization: "Bearer leaked" } });
   assert.deepEqual(other.requests.map((request) => request.tokenReceived), [false, true]);
+});
+
+test("the static server serves only what it should, and switches only for its own pages", async (t) => {
+  let turned = 0;
+  const app = await startStaticServer({
+    mounts: { "/": fileURLToPath(new URL("../../www/", import.meta.url)) },
+    headers: () => ({ "content-security-policy": "default-src 'none'" }),
+    routes: { "POST /control/turn": () => ({ turned: (turned += 1) }) },
+  });
+  t.after(app.close);
+  const page = await fetch(`${app.origin}/`);
+  assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+  assert.equal(page.headers.get("content-security-policy"), "default-src 'none'");
+  for (const path of ["/main.mjs", "/servers/auth.mjs", "/%2e%2e/package.json", "/..%2fpackage.json", "/%E0%A4%A"]) {
+    assert.equal((await fetch(app.origin + path)).status, 404, path);
+  }
+  const turn = (headers) => fetch(`${app.origin}/control/turn`, { method: "POST", headers });
+  assert.equal((await turn({ "x-tokenward-demo": "1", origin: other.origin })).status, 403);
+  assert.equal((await turn({ origin: app.origin })).status, 403);
+  assert.equal((await turn({ "x-tokenward-demo": "1", origin: app.origin })).status, 200);
+  assert.equal(turned, 1);
 });
 
 function authorizationUrl(parameters) {

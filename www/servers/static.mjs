@@ -60,7 +60,7 @@ export async function startStaticServer({ port = 0, mounts, headers = () => ({})
       sendJson(response, 200, await route(body.length > 0 ? JSON.parse(body) : {}));
       return;
     }
-    const file = fileFor(decodeURIComponent(pathname));
+    const file = fileFor(pathname);
     const content = file && (await readFile(file).catch(() => undefined));
     if (!content || !["GET", "HEAD"].includes(request.method)) {
       sendJson(response, 404, { error: "There is nothing here." });
