@@ -217,6 +217,8 @@ export type ErrorCode =
   | "core_unavailable"
   /** No token within `waitSeconds`. Retryable. */
   | "token_unavailable"
+  /** There is neither a refresh token nor a refresh callback. */
+  | "not_renewable"
   /** Nobody is signed in, or the session ended while the request waited. */
   | "signed_out"
   /** The ward was closed. */

@@ -1,0 +1,231 @@
+//! Decides everything and does no IO: `(input, now)` in, [`Output`]s out. No clock, no random source, no web type.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod challenge;
+pub mod config;
+pub mod event;
+pub mod failure;
+pub mod oauth;
+mod refresh;
+pub mod resource;
+pub mod revocation;
+pub mod schedule;
+pub mod session;
+pub mod token;
+
+use challenge::{Refusal, refusal};
+use config::Setup;
+use event::{Event, Reason, Snapshot};
+use failure::Exchange;
+use oauth::response::Grant;
+use resource::{Resources, RuleId};
+use revocation::{Hint, Revocations, SignOutId};
+use schedule::Moment;
+use session::{Permit, Session, Settled, Stamp, WaiterId};
+use token::Secret;
+
+/// Names a piece of IO and the session it was begun for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The session's.
+    pub epoch: u32,
+    /// Unique in a ward.
+    pub number: u32,
+}
+
+/// IO to start.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Work {
+    /// POST this to the token endpoint.
+    Refresh {
+        /// `application/x-www-form-urlencoded`
+        body: Secret,
+        /// For the DPoP proof (RFC 9449 section 8).
+        dpop_nonce: Option<String>,
+    },
+    /// Call the app's refresh callback.
+    Callback,
+    /// POST this to the revocation endpoint.
+    Revoke {
+        /// `application/x-www-form-urlencoded`
+        body: Secret,
+    },
+}
+
+/// What the shell has to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Start IO and come back with its answer.
+    Start(Ticket, Work),
+    /// Stop it; no answer is wanted.
+    Abort(Ticket),
+    /// Tell a request that waits.
+    Settle(WaiterId, Settled),
+    /// Tell the app.
+    Event(Event),
+    /// A sign-out has ended; with what the server did not confirm.
+    SignedOut(SignOutId, Vec<Hint>),
+}
+
+/// What the interceptor knows of a request that falls under a rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// The rule, from [`Engine::find_rule`].
+    pub rule: RuleId,
+    /// It has an `Authorization` header of its own.
+    pub own_authorization: bool,
+    /// Its mode is `no-cors`, which cannot carry the header.
+    pub no_cors: bool,
+    /// Its body cannot be sent twice.
+    pub one_shot: bool,
+}
+
+/// One ward: the allow-list, the session, the revocations.
+#[derive(Debug)]
+pub struct Engine {
+    resources: Resources,
+    session: Session,
+    revocations: Revocations,
+    sign_outs: SignOutId,
+}
+
+impl Engine {
+    /// A ward nobody is signed in to. `seed` is for jitter.
+    pub fn new(setup: Setup, seed: u64, online: bool) -> Self {
+        let revocations = Revocations::new(setup.revoke_as, setup.config.request_timeout_ms);
+        let session = Session::new(setup.config, seed, online);
+        Self { resources: setup.resources, session, revocations, sign_outs: 0 }
+    }
+
+    /// The rule a URL falls under. `href` is the URL as the browser's parser serialised it.
+    pub fn find_rule(&self, href: &str) -> Option<RuleId> {
+        self.resources.find_rule(href)
+    }
+
+    /// Whether a request may go, and how. `after`: it needs a newer token than this.
+    pub fn authorize(&mut self, request: Request, method: &str, after: Option<Stamp>, now: Moment) -> Permit {
+        if request.own_authorization || request.no_cors || !self.resources.permits(request.rule, method) {
+            return Permit::Anonymous;
+        }
+        self.session.permit(after, request.one_shot, now)
+    }
+
+    /// A request sent with the token of `stamp` was answered 401 or 403. `true`: ask again for a newer token and repeat
+    /// it. `redirected_to`: where the answer came from, if not from where the request was sent.
+    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
+    pub fn refused(
+        &mut self,
+        request: Request,
+        method: &str,
+        stamp: Stamp,
+        status: u16,
+        challenge: Option<&str>,
+        redirected_to: Option<&str>,
+        replayed: bool,
+        now: Moment,
+    ) -> bool {
+        // Whoever a redirect led to elsewhere speaks for itself, and never saw the token.
+        if redirected_to.is_some_and(|href| self.find_rule(href) != Some(request.rule)) {
+            return false;
+        }
+        match refusal(status, challenge) {
+            Refusal::Token => self.session.refused(stamp, request.rule, !request.one_shot, replayed, now),
+            Refusal::Other => false,
+            other => {
+                let resource = self.resources.url(request.rule, method).unwrap_or_default();
+                if stamp.epoch == self.session.stamp().epoch {
+                    self.session.report(&other, resource);
+                }
+                false
+            }
+        }
+    }
+
+    /// See [`Session::signed_in`].
+    pub fn signed_in(&self) -> bool {
+        self.session.signed_in()
+    }
+
+    /// See [`Session::stamp`].
+    pub fn stamp(&self) -> Stamp {
+        self.session.stamp()
+    }
+
+    /// See [`Session::authorization`].
+    pub fn authorization(&self) -> Option<Secret> {
+        self.session.authorization()
+    }
+
+    /// See [`Session::renew`].
+    pub fn renew(&mut self, now: Moment) -> Option<WaiterId> {
+        self.session.renew(now)
+    }
+
+    /// See [`Session::wait`].
+    pub fn wait(&mut self, after: Option<Stamp>, since_mono_ms: u64) -> WaiterId {
+        self.session.wait(after, since_mono_ms)
+    }
+
+    /// See [`Session::cancel`].
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        self.session.cancel(waiter);
+    }
+
+    /// See [`Session::set_tokens`].
+    pub fn set_tokens(&mut self, grant: Grant, requested: Moment, now: Moment) {
+        self.session.set_tokens(grant, requested, now);
+    }
+
+    /// Signs out, and asks the server to revoke the tokens. [`Output::SignedOut`] follows.
+    pub fn sign_out(&mut self, now: Moment) -> SignOutId {
+        self.sign_outs = self.sign_outs.wrapping_add(1);
+        let (refresh, access) = self.session.end(Reason::SignOut, None);
+        let session = &mut self.session;
+        self.revocations.begin(self.sign_outs, refresh, access, || session.ticket(), now);
+        self.sign_outs
+    }
+
+    /// A piece of IO ended.
+    pub fn answered(&mut self, ticket: Ticket, exchange: Exchange, now: Moment) {
+        self.revocations.answered(ticket, exchange.status());
+        self.session.answered(ticket, exchange, now);
+    }
+
+    /// Whether [`Self::poll_output`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.session.outputs.is_empty() || !self.revocations.outputs.is_empty()
+    }
+
+    /// See [`Session::set_online`].
+    pub fn set_online(&mut self, online: bool, now: Moment) {
+        self.session.set_online(online, now);
+    }
+
+    /// Time has passed, or a clock may have jumped.
+    pub fn tick(&mut self, now: Moment) {
+        self.session.tick(now);
+        self.revocations.tick(now);
+    }
+
+    /// Wipes everything; nothing is sent any more.
+    pub fn close(&mut self) {
+        self.session.close();
+        self.revocations.close();
+    }
+
+    /// Milliseconds until [`Self::tick`] is needed again.
+    pub fn deadline_ms(&self, now: Moment) -> Option<u64> {
+        let session = self.session.deadline_ms(now);
+        session.into_iter().chain(self.revocations.deadline_ms(now)).min()
+    }
+
+    /// The next thing to do. To be called until there is none after every other call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.session.outputs.pop_front().or_else(|| self.revocations.outputs.pop_front())
+    }
+
+    /// What is known and planned.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        self.session.snapshot(now)
+    }
+}

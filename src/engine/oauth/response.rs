@@ -1,0 +1,121 @@
+//! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
+
+use crate::engine::token::{AccessToken, JwtTimes, RefreshToken, Secret, lifetime_ms};
+
+/// A member of a JSON object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Member {
+    /// Not there, or `null`.
+    #[default]
+    Absent,
+    /// A string.
+    Text(Secret),
+    /// A number.
+    Number(f64),
+    /// Anything else.
+    Other,
+}
+
+/// The members of the answer's JSON object that count.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the names are RFC 6749's")]
+pub struct TokenAnswer {
+    pub access_token: Member,
+    pub token_type: Member,
+    pub expires_in: Member,
+    pub refresh_in: Member,
+    pub refresh_token: Member,
+    pub scope: Member,
+    pub error: Member,
+    /// Read from the access token, where it is a JWT.
+    pub jwt: JwtTimes,
+}
+
+/// An accepted answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// The new access token.
+    pub access: AccessToken,
+    /// `None`: the one in use stays (RFC 6749 section 6).
+    pub refresh: Option<RefreshToken>,
+    /// Positive, from `expires_in`; else the JWT may know.
+    pub expires_in_ms: Option<u64>,
+    /// When the server would like a refresh.
+    pub refresh_in_ms: Option<u64>,
+    /// The scope granted, if the server said so.
+    pub scope: Option<String>,
+    /// Times of the access token, where it is a JWT.
+    pub jwt: JwtTimes,
+}
+
+/// The member that makes an answer unusable, and the rule it breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Its name on the wire.
+    pub member: &'static str,
+    /// What it must be.
+    pub rule: &'static str,
+}
+
+impl TokenAnswer {
+    /// The `error` code, if there is one; a code that RFC 6749 does not allow is `invalid_error`, so that nothing a
+    /// server echoes gets further.
+    pub fn error_code(&self) -> Option<String> {
+        let Member::Text(code) = &self.error else { return None };
+        let code = code.expose();
+        let is_code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let plain = !code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code);
+        Some(if plain { code } else { "invalid_error" }.into())
+    }
+
+    /// Reads a success.
+    ///
+    /// # Errors
+    /// Names the member that cannot be used.
+    pub fn read(self) -> Result<Grant, Malformed> {
+        let access = match self.access_token {
+            Member::Text(text) => AccessToken::new(text),
+            _ => None,
+        };
+        let access =
+            access.ok_or(Malformed { member: "access_token", rule: "must be a string of visible ASCII characters" })?;
+        match &self.token_type {
+            Member::Absent => {}
+            Member::Text(text) if text.expose().eq_ignore_ascii_case("bearer") => {}
+            _ => return Err(Malformed { member: "token_type", rule: "must be Bearer" }),
+        }
+        let refresh = match self.refresh_token {
+            Member::Absent => None,
+            Member::Text(text) if text.expose().is_empty() => None,
+            Member::Text(text) => Some(RefreshToken::new(text).ok_or(REFRESH_TOKEN)?),
+            _ => return Err(REFRESH_TOKEN),
+        };
+        let scope = match self.scope {
+            Member::Text(text) => Some(text.expose().into()),
+            _ => None,
+        };
+        Ok(Grant {
+            access,
+            refresh,
+            expires_in_ms: duration_ms(&self.expires_in),
+            refresh_in_ms: duration_ms(&self.refresh_in),
+            scope,
+            jwt: self.jwt,
+        })
+    }
+}
+
+/// The registered codes have at most 33 characters; tokens are longer than this.
+const MAX_ERROR_CODE: usize = 48;
+
+const REFRESH_TOKEN: Malformed =
+    Malformed { member: "refresh_token", rule: "must be a string of visible ASCII characters" };
+
+/// Seconds, as a number or, as some servers have it, as a string.
+fn duration_ms(member: &Member) -> Option<u64> {
+    match member {
+        Member::Number(seconds) => lifetime_ms(*seconds),
+        Member::Text(text) => text.expose().trim().parse().ok().and_then(lifetime_ms),
+        Member::Absent | Member::Other => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! The refresh of a session: one at a time, and what follows when it fails.
+
+use crate::engine::event::{Event, FailureDetail, Past, Reason, Why};
+use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
+use crate::engine::oauth::request;
+use crate::engine::schedule::{Moment, backoff_ms};
+use crate::engine::session::{Session, Source, wall};
+use crate::engine::{Output, Ticket, Work};
+
+/// The refresh under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) ticket: Ticket,
+    sent: Moment,
+    /// Whether it already repeats one for a DPoP nonce.
+    with_nonce: bool,
+}
+
+/// Refreshing failed; when it is tried again.
+#[derive(Debug)]
+pub(super) struct Retry {
+    /// Failures in a row.
+    pub(super) attempt: u32,
+    pub(super) why: Why,
+    since: Moment,
+    /// Earlier than this the server does not want to be asked.
+    not_before: Moment,
+    if_awaited: Moment,
+    if_idle: Moment,
+}
+
+impl Retry {
+    pub(super) fn at(&self, awaited: bool) -> Moment {
+        if awaited { self.if_awaited } else { self.if_idle }
+    }
+}
+
+/// Clients that were told the same `Retry-After` come back within a second, not at once.
+const RETRY_AFTER_JITTER_MS: u64 = 1_000;
+
+/// What to remember and tell of a failure.
+struct Failure {
+    cause: Cause,
+    status: Option<u16>,
+    error: Option<String>,
+}
+
+impl Session {
+    /// Somebody needs a newer token: refreshes now, unless one is under way or has to wait.
+    pub(super) fn demand(&mut self, now: Moment) {
+        let may = match &self.retry {
+            Some(retry) => retry.at(true).reached(now),
+            None => true,
+        };
+        if may {
+            self.start(now, None);
+        }
+    }
+
+    pub(super) fn refresh_if_due(&mut self, now: Moment) {
+        if self.next_refresh(now).is_some_and(|(at, _)| at.reached(now)) {
+            self.start(now, None);
+        }
+    }
+
+    fn start(&mut self, now: Moment, dpop_nonce: Option<String>) {
+        if self.flight.is_some() || !self.online || !self.can_refresh() {
+            return;
+        }
+        let work = match (&self.config.source, self.refresh_token()) {
+            (Source::RefreshToken { client_id }, Some(token)) => {
+                Work::Refresh { body: request::refresh(client_id, token.expose()), dpop_nonce: dpop_nonce.clone() }
+            }
+            _ => Work::Callback,
+        };
+        let ticket = self.ticket();
+        self.flight = Some(Flight { ticket, sent: now, with_nonce: dpop_nonce.is_some() });
+        self.outputs.push_back(Output::Start(ticket, work));
+    }
+
+    /// The refresh of this ticket ended. One that was given up, or of an older session, changes nothing.
+    pub fn answered(&mut self, ticket: Ticket, exchange: Exchange, now: Moment) {
+        if ticket.epoch != self.stamp().epoch {
+            return;
+        }
+        let Some(flight) = self.flight.take_if(|flight| flight.ticket == ticket) else {
+            return;
+        };
+        let status = exchange.status();
+        let error = exchange.error();
+        let failure = |cause| Failure { cause, status, error: error.clone() };
+        match outcome(exchange) {
+            Outcome::Accepted(grant) => {
+                self.adopt(*grant, flight.sent, now);
+                if self.is_unusable(now) {
+                    // It expired on its way. What it came with still counts: the last refresh token may be used up.
+                    self.drop_access();
+                    self.failed(failure(Cause::Malformed), None, now);
+                } else {
+                    self.accepted(status, now);
+                }
+            }
+            Outcome::Final(reason) => {
+                let cause = if error.is_some() { Cause::OauthError } else { Cause::Callback };
+                let attempt = self.retry.as_ref().map_or(1, |retry| retry.attempt.saturating_add(1));
+                self.note(&failure(cause), attempt, None, now);
+                self.end(reason, error);
+            }
+            Outcome::Delayed { after_ms, cause } => self.failed(failure(cause), Some(after_ms), now),
+            Outcome::Transient(cause) => self.failed(failure(cause), None, now),
+            Outcome::UseDpopNonce(_) if flight.with_nonce => self.failed(failure(Cause::OauthError), None, now),
+            Outcome::UseDpopNonce(nonce) => self.start(now, Some(nonce)),
+        }
+        self.tick(now);
+    }
+
+    fn accepted(&mut self, status: Option<u16>, now: Moment) {
+        self.retry = None;
+        self.remember(Past { at: wall(now), outcome: None, status, error: None });
+        let detail = self.token_detail();
+        self.emit(Event::Refreshed(detail));
+        self.settle_ready(now);
+    }
+
+    fn failed(&mut self, failure: Failure, after_ms: Option<u64>, now: Moment) {
+        let (attempt, since) = match &self.retry {
+            Some(retry) => (retry.attempt.saturating_add(1), retry.since),
+            None => (1, now),
+        };
+        let outage_ms = since.elapsed_ms(now);
+        if self.config.max_outage_ms.is_some_and(|max| outage_ms >= max) {
+            self.note(&failure, attempt, None, now);
+            self.end(Reason::Outage, failure.error);
+            return;
+        }
+        let not_before = now.plus(after_ms.unwrap_or(0));
+        let (why, if_awaited, if_idle) = match after_ms {
+            Some(_) => {
+                let at = not_before.plus(self.rng.up_to(RETRY_AFTER_JITTER_MS));
+                (Why::RetryAfter, at, at)
+            }
+            None => {
+                // One more try before an outage ends the session.
+                let left = self.config.max_outage_ms.map_or(u64::MAX, |max| max.saturating_sub(outage_ms));
+                let awaited = backoff_ms(attempt, true, &mut self.rng).min(left);
+                let idle = backoff_ms(attempt, false, &mut self.rng).min(left).max(awaited);
+                (Why::Retry, now.plus(awaited), now.plus(idle))
+            }
+        };
+        let retry = Retry { attempt, why, since, not_before, if_awaited, if_idle };
+        let at = retry.at(self.is_awaited());
+        self.retry = Some(retry);
+        self.note(&failure, attempt, Some((why, at)), now);
+        // Whoever only wanted a fresher token takes the one there is.
+        self.settle_ready(now);
+    }
+
+    /// Remembers and tells of a failure; `next` is when and why it is tried again, `None` if never.
+    fn note(&mut self, failure: &Failure, attempt: u32, next: Option<(Why, Moment)>, now: Moment) {
+        let Failure { cause, status, error } = failure;
+        let (cause, status) = (*cause, *status);
+        self.remember(Past { at: wall(now), outcome: Some(cause), status, error: error.clone() });
+        let detail = FailureDetail {
+            cause,
+            status,
+            error: error.clone(),
+            attempt,
+            retryable: next.is_some(),
+            retry_at: next.filter(|_| self.online).map(|(_, at)| wall(at)),
+        };
+        self.emit(match next {
+            Some((Why::RetryAfter, _)) => Event::RefreshDelayed(detail),
+            _ => Event::RefreshFailed(detail),
+        });
+    }
+
+    /// The network came or went.
+    pub fn set_online(&mut self, online: bool, now: Moment) {
+        self.online = online;
+        if let Some(retry) = self.retry.as_mut().filter(|_| online) {
+            retry.if_awaited = now.later(retry.not_before);
+            retry.if_idle = retry.if_awaited;
+        }
+        self.tick(now);
+    }
+
+    pub(super) fn check_flight(&mut self, now: Moment) {
+        if self.flight_deadline_ms(now) != Some(0) {
+            return;
+        }
+        if let Some(flight) = self.flight.take() {
+            self.outputs.push_back(Output::Abort(flight.ticket));
+            self.failed(Failure { cause: Cause::Timeout, status: None, error: None }, None, now);
+        }
+    }
+
+    /// On the monotonic clock only: a clock that is set must not end a request.
+    pub(super) fn flight_deadline_ms(&self, now: Moment) -> Option<u64> {
+        let flight = self.flight.as_ref()?;
+        let end = flight.sent.mono_ms.saturating_add(self.config.request_timeout_ms);
+        Some(end.saturating_sub(now.mono_ms))
+    }
+}

@@ -1,0 +1,287 @@
+//! The allow-list: which URL may carry a token.
+//!
+//! Everything here works on URLs as the browser's parser serialised them (WHATWG URL), never on what an app wrote: by
+//! then hosts are lower case and punycode, default ports are gone, `\` is `/`, dot segments are resolved.
+
+/// Names an allow-list path for the length of a request.
+pub type RuleId = u32;
+
+/// One entry of the allow-list.
+#[derive(Debug)]
+struct Entry {
+    /// The URL, for events.
+    url: Box<str>,
+    /// `None`: every method.
+    methods: Option<Box<[Box<str>]>>,
+}
+
+/// An origin, or an origin and a path, without a slash at the end.
+#[derive(Debug)]
+struct Rule {
+    prefix: Box<str>,
+    /// Empty for an origin that only has entries further down.
+    entries: Vec<Entry>,
+}
+
+/// Why an entry was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Neither `https:` nor `http:`, or no host.
+    NotHttp,
+    /// `http:` to a host that is not loopback.
+    Insecure,
+    /// `user:password@`.
+    Userinfo,
+    /// A query or a fragment, which would never be looked at.
+    QueryOrFragment,
+    /// An encoded slash or dot segment, which servers read in different ways.
+    Ambiguous,
+    /// The same URL and method twice.
+    Duplicate,
+    /// A method list that is empty or holds something that is not a method.
+    Method,
+}
+
+impl Refused {
+    /// The rule that was broken, to follow the key's name in a message.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::NotHttp => "must be an absolute https: URL",
+            Self::Insecure => "must be https: (http: is for loopback hosts, or with dangerouslyAllowHttp)",
+            Self::Userinfo => "must not contain a user name or password",
+            Self::QueryOrFragment => "must not have a query or fragment",
+            Self::Ambiguous => "must not contain an encoded slash or dot segment",
+            Self::Duplicate => "must not repeat the URL and method of another entry",
+            Self::Method => "must be a list of at least one HTTP method",
+        }
+    }
+}
+
+/// The allow-list. Looking a URL up costs the same however long it is.
+#[derive(Debug, Default)]
+pub struct Resources {
+    rules: Vec<Rule>,
+    /// Hash of each rule's prefix and its place in `rules`, sorted.
+    index: Vec<(u32, RuleId)>,
+    /// Segments of the longest path.
+    depth: usize,
+}
+
+impl Resources {
+    /// Adds an entry. `href` is the URL as the browser serialised it.
+    ///
+    /// # Errors
+    /// Says which rule the entry breaks; the list is as it was.
+    pub fn add(&mut self, href: &str, methods: Option<Vec<String>>, allow_http: bool) -> Result<(), Refused> {
+        let parts = check_url(href, allow_http)?;
+        if parts.rest != parts.path {
+            return Err(Refused::QueryOrFragment);
+        }
+        if is_ambiguous(parts.path) || parts.path.contains('%') && has_encoded_slash(parts.path) {
+            return Err(Refused::Ambiguous);
+        }
+        let methods = match methods {
+            None => None,
+            Some(list) => Some(read_methods(list)?),
+        };
+        let path = parts.path.trim_end_matches('/');
+        let prefix = parts.origin.len().saturating_add(path.len());
+        let prefix = href.get(..prefix).ok_or(Refused::NotHttp)?;
+        let known = self.find(hash(prefix), prefix);
+        if let Some(rule) = known.and_then(|id| self.rules.get(id as usize))
+            && rule.entries.iter().any(|entry| overlap(&entry.methods, &methods))
+        {
+            return Err(Refused::Duplicate);
+        }
+        self.rule(parts.origin);
+        let id = self.rule(prefix);
+        if let Some(rule) = self.rules.get_mut(id as usize) {
+            rule.entries.push(Entry { url: href.into(), methods });
+        }
+        self.depth = self.depth.max(path.matches('/').count());
+        Ok(())
+    }
+
+    /// The rule of the longest path that covers this URL. `href` is the URL as the browser serialised it.
+    pub fn find_rule(&self, href: &str) -> Option<RuleId> {
+        let parts = split(href)?;
+        let origin_end = parts.origin.len();
+        let mut state = hash(parts.origin);
+        let origin = self.find(state, parts.origin)?;
+        let mut found = self.with_entries(origin);
+        let mut depth = 0;
+        // Byte by byte, so that one pass hashes every prefix of the path.
+        for (at, byte) in parts.path.bytes().enumerate() {
+            if byte == b'/' && at > 0 {
+                found = self.find_at(state, href, origin_end.saturating_add(at)).or(found);
+                depth += 1;
+                if depth >= self.depth {
+                    break;
+                }
+            }
+            state = hash_byte(state, byte);
+        }
+        if depth < self.depth {
+            found = self.find_at(state, href, origin_end.saturating_add(parts.path.len())).or(found);
+        }
+        found.filter(|_| !is_ambiguous(parts.path))
+    }
+
+    /// Whether a request of this method may carry a token.
+    pub fn permits(&self, id: RuleId, method: &str) -> bool {
+        self.entry(id, method).is_some()
+    }
+
+    /// The URL of the entry, as configured.
+    pub fn url(&self, id: RuleId, method: &str) -> Option<&str> {
+        self.entry(id, method).map(|entry| &*entry.url)
+    }
+
+    fn entry(&self, id: RuleId, method: &str) -> Option<&Entry> {
+        let rule = self.rules.get(id as usize)?;
+        rule.entries.iter().find(|entry| match &entry.methods {
+            None => true,
+            Some(list) => list.iter().any(|listed| same_method(listed, method)),
+        })
+    }
+
+    fn with_entries(&self, id: RuleId) -> Option<RuleId> {
+        self.rules.get(id as usize).filter(|rule| !rule.entries.is_empty()).map(|_| id)
+    }
+
+    fn find_at(&self, hash: u32, href: &str, end: usize) -> Option<RuleId> {
+        self.find(hash, href.get(..end)?).and_then(|id| self.with_entries(id))
+    }
+
+    fn find(&self, hash: u32, prefix: &str) -> Option<RuleId> {
+        let start = self.index.partition_point(|(known, _)| *known < hash);
+        self.index
+            .get(start..)?
+            .iter()
+            .take_while(|(known, _)| *known == hash)
+            .map(|(_, id)| *id)
+            .find(|id| self.rules.get(*id as usize).is_some_and(|rule| &*rule.prefix == prefix))
+    }
+
+    /// Finds or makes the rule of a prefix.
+    fn rule(&mut self, prefix: &str) -> RuleId {
+        let hash = hash(prefix);
+        if let Some(id) = self.find(hash, prefix) {
+            return id;
+        }
+        let id = self.rules.len() as RuleId;
+        self.rules.push(Rule { prefix: prefix.into(), entries: Vec::new() });
+        let at = self.index.partition_point(|known| *known < (hash, id));
+        self.index.insert(at, (hash, id));
+        id
+    }
+}
+
+/// Checks the URL of an endpoint that gets secrets by the rules for resources; a query is allowed (RFC 6749 section 3.2).
+///
+/// # Errors
+/// Says which rule it breaks.
+pub fn check_endpoint(href: &str, allow_http: bool) -> Result<(), Refused> {
+    let parts = check_url(href, allow_http)?;
+    if parts.rest.contains('#') {
+        return Err(Refused::QueryOrFragment);
+    }
+    Ok(())
+}
+
+fn check_url(href: &str, allow_http: bool) -> Result<Parts<'_>, Refused> {
+    let (scheme, rest) = href.split_once("://").ok_or(Refused::NotHttp)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(Refused::Userinfo);
+    }
+    match scheme {
+        "https" => {}
+        "http" if allow_http || is_loopback(authority) => {}
+        "http" => return Err(Refused::Insecure),
+        _ => return Err(Refused::NotHttp),
+    }
+    split(href).filter(|_| !authority.is_empty()).ok_or(Refused::NotHttp)
+}
+
+struct Parts<'a> {
+    origin: &'a str,
+    /// From the slash after the origin to the end of the path.
+    path: &'a str,
+    /// From the slash after the origin to the end of the URL.
+    rest: &'a str,
+}
+
+/// Takes a serialised URL with a host apart; `None` for others and for one with userinfo.
+fn split(href: &str) -> Option<Parts<'_>> {
+    let host_start = href.find("://")?.checked_add(3)?;
+    let host_end = href.get(host_start..)?.find('/')?.checked_add(host_start)?;
+    let (origin, rest) = href.split_at_checked(host_end)?;
+    if origin.contains('@') {
+        return None;
+    }
+    let path = rest.split(['?', '#']).next()?;
+    Some(Parts { origin, path, rest })
+}
+
+/// Hosts that never leave the machine (RFC 6761 section 6.3, and how browsers judge trustworthiness).
+fn is_loopback(authority: &str) -> bool {
+    if authority == "[::1]" || authority.starts_with("[::1]:") {
+        return true;
+    }
+    let host = authority.split(':').next().unwrap_or_default();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        // The parser leaves a host that ends in a number only if it is an IPv4 address in four parts.
+        || host.starts_with("127.") && host.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit())
+}
+
+/// Whether a server that decodes `%2F` or `%5C` before it looks at dot segments would see another path.
+fn is_ambiguous(path: &str) -> bool {
+    path.contains('%') && has_encoded_slash(path) && decode_separators(path).split('/').any(is_dots)
+}
+
+fn has_encoded_slash(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("%2f") || path.contains("%5c")
+}
+
+fn decode_separators(path: &str) -> String {
+    path.to_ascii_lowercase().replace("%2f", "/").replace("%5c", "/").replace("%2e", ".")
+}
+
+fn is_dots(segment: &str) -> bool {
+    // A matrix parameter does not hide the dots from servers that cut it off.
+    matches!(segment.split(';').next(), Some("." | ".."))
+}
+
+fn read_methods(list: Vec<String>) -> Result<Box<[Box<str>]>, Refused> {
+    let is_method = |method: &String| !method.is_empty() && method.bytes().all(crate::engine::challenge::is_tchar);
+    if list.is_empty() || !list.iter().all(is_method) {
+        return Err(Refused::Method);
+    }
+    Ok(list.into_iter().map(String::into_boxed_str).collect())
+}
+
+fn overlap(a: &Option<Box<[Box<str>]>>, b: &Option<Box<[Box<str>]>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.iter().any(|one| b.iter().any(|other| same_method(one, other))),
+        _ => true,
+    }
+}
+
+/// `fetch` upper-cases these six and leaves the case of every other method alone (Fetch standard, "normalize a method").
+fn same_method(listed: &str, method: &str) -> bool {
+    const NORMALISED: [&str; 6] = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
+    listed == method
+        || listed.eq_ignore_ascii_case(method) && NORMALISED.iter().any(|known| known.eq_ignore_ascii_case(method))
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811C_9DC5, hash_byte)
+}
+
+fn hash_byte(state: u32, byte: u8) -> u32 {
+    (state ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+}

@@ -1,0 +1,471 @@
+//! One session: its tokens, who waits for them, and what may be sent with them. Refreshing is in `refresh`.
+
+use std::collections::VecDeque;
+
+use crate::engine::challenge::Refusal;
+use crate::engine::event::{
+    Event, NextRefresh, Past, Reason, ScopeDetail, SignedOutDetail, Snapshot, Status, StepUpDetail, TokenDetail, Why,
+};
+use crate::engine::oauth::response::Grant;
+use crate::engine::refresh::{Flight, Retry};
+use crate::engine::resource::RuleId;
+use crate::engine::schedule::{Moment, Rng, margin_ms, refresh_after_ms};
+use crate::engine::token::{AccessToken, RefreshToken, Secret};
+use crate::engine::{Output, Ticket};
+
+/// Where new tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The `refresh_token` grant of this client.
+    RefreshToken {
+        /// RFC 6749 section 2.2
+        client_id: String,
+    },
+    /// The app's callback.
+    Callback,
+    /// Nowhere.
+    Nothing,
+}
+
+/// What an app decides about a session. Durations in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where new tokens come from.
+    pub source: Source,
+    /// How long a request waits for a token.
+    pub wait_ms: u64,
+    /// How long a token or revocation request may take.
+    pub request_timeout_ms: u64,
+    /// How long refreshing may fail before the session ends.
+    pub max_outage_ms: Option<u64>,
+}
+
+/// Which token set of which session. Ordered: a later one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// Counts sessions.
+    pub epoch: u32,
+    /// Counts token sets in a session, from 1; 0 is before the first.
+    pub generation: u32,
+}
+
+/// Names a request that waits.
+pub type WaiterId = u32;
+
+#[derive(Debug)]
+struct Waiter {
+    id: WaiterId,
+    /// It needs a newer token than this.
+    after: Stamp,
+    /// On the monotonic clock only: a clock that is set must not end a wait.
+    deadline_mono_ms: u64,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Ask for permission again, for a token newer than this.
+    Ready(Stamp),
+    /// The deadline passed.
+    Unavailable,
+    /// The session ended.
+    SignedOut,
+    /// The ward was closed.
+    Closed,
+}
+
+/// Whether a request may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// With the current access token.
+    Go,
+    /// Not yet.
+    Wait,
+    /// As it is: nobody is signed in.
+    Anonymous,
+    /// Never: the session it began in has ended.
+    Over,
+}
+
+#[derive(Debug)]
+struct Tokens {
+    /// `None` after one that was of no use.
+    access: Option<AccessToken>,
+    refresh: Option<RefreshToken>,
+    expires: Option<Moment>,
+    /// A little before it expires.
+    unusable: Option<Moment>,
+    planned: Option<(Moment, Why)>,
+    scope: Option<String>,
+}
+
+impl Tokens {
+    fn usable(&self, now: Moment) -> bool {
+        self.access.is_some() && !self.unusable.is_some_and(|end| end.reached(now))
+    }
+
+    fn due(&self, now: Moment) -> bool {
+        self.planned.is_some_and(|(at, _)| at.reached(now))
+    }
+}
+
+/// A resource that refused a fresh token is not believed again for this long: it would loop.
+const DISTRUST_MS: u64 = 300_000;
+
+const MAX_OUTCOMES: usize = 8;
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: Config,
+    pub(super) rng: Rng,
+    pub(super) online: bool,
+    pub(super) flight: Option<Flight>,
+    pub(super) retry: Option<Retry>,
+    pub(super) outputs: VecDeque<Output>,
+    epoch: u32,
+    generation: u32,
+    tokens: Option<Tokens>,
+    waiters: Vec<Waiter>,
+    distrusted: Vec<(RuleId, Moment)>,
+    outcomes: VecDeque<Past>,
+    counter: u32,
+}
+
+impl Session {
+    /// A session nobody is signed in to.
+    pub fn new(config: Config, seed: u64, online: bool) -> Self {
+        Self {
+            config,
+            rng: Rng::new(seed),
+            online,
+            flight: None,
+            retry: None,
+            outputs: VecDeque::new(),
+            epoch: 0,
+            generation: 0,
+            tokens: None,
+            waiters: Vec::new(),
+            distrusted: Vec::new(),
+            outcomes: VecDeque::new(),
+            counter: 0,
+        }
+    }
+
+    /// Whether there are tokens, good or to be renewed.
+    pub fn signed_in(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// The current token set's.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { epoch: self.epoch, generation: self.generation }
+    }
+
+    /// The `Authorization` header's value.
+    pub fn authorization(&self) -> Option<Secret> {
+        self.tokens.as_ref()?.access.as_ref().map(AccessToken::authorization)
+    }
+
+    pub(super) fn ticket(&mut self) -> Ticket {
+        Ticket { epoch: self.epoch, number: self.next_id() }
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.counter = self.counter.wrapping_add(1);
+        self.counter
+    }
+
+    /// Takes tokens from the app: a session begins, or goes on with these.
+    pub fn set_tokens(&mut self, grant: Grant, requested: Moment, now: Moment) {
+        self.abort_flight();
+        self.retry = None;
+        let fresh = self.tokens.is_none();
+        if let Some(tokens) = &mut self.tokens
+            && grant.refresh.is_some()
+        {
+            tokens.refresh = None;
+        }
+        self.adopt(grant, requested, now);
+        let detail = self.token_detail();
+        self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
+        self.settle_ready(now);
+        self.tick(now);
+    }
+
+    /// Puts a token set in place of the last one; `sent` is when its request was.
+    pub(super) fn adopt(&mut self, grant: Grant, sent: Moment, now: Moment) {
+        let lifetime = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms));
+        let last_refresh = self.tokens.take().and_then(|tokens| tokens.refresh);
+        let expires = lifetime.map(|ms| sent.plus(ms));
+        let why = if grant.refresh_in_ms.is_some() { Why::ServerRequest } else { Why::Schedule };
+        let planned = lifetime
+            .and_then(|ms| refresh_after_ms(ms, grant.refresh_in_ms, &mut self.rng))
+            .map(|after| (sent.plus(after), why));
+        self.tokens = Some(Tokens {
+            access: Some(grant.access),
+            refresh: grant.refresh.or(last_refresh),
+            expires,
+            unusable: lifetime.map(|ms| sent.plus(ms).minus(margin_ms(ms))),
+            planned,
+            scope: grant.scope,
+        });
+        self.generation = self.generation.saturating_add(1);
+    }
+
+    /// Drops an access token that was never any good, and keeps the rest.
+    pub(super) fn drop_access(&mut self) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.access = None;
+        }
+    }
+
+    /// Whether a request may be sent, with a token newer than `after`. Starts the refresh it needs.
+    ///
+    /// `one_shot`: its body cannot be sent twice, so that it should not meet an avoidable 401.
+    pub fn permit(&mut self, after: Option<Stamp>, one_shot: bool, now: Moment) -> Permit {
+        if after.is_some_and(|after| after.epoch != self.epoch) {
+            return Permit::Over;
+        }
+        let Some(tokens) = &self.tokens else {
+            return Permit::Anonymous;
+        };
+        let newer = after.is_none_or(|after| after.generation < self.generation);
+        if newer && tokens.usable(now) && !tokens.due(now) {
+            return Permit::Go;
+        }
+        // Refreshes if that is due, or ends the session if there is nothing to renew it with.
+        self.tick(now);
+        if self.tokens.is_none() {
+            return if after.is_some() { Permit::Over } else { Permit::Anonymous };
+        }
+        if newer && !self.is_unusable(now) {
+            return if one_shot && self.flight.is_some() { Permit::Wait } else { Permit::Go };
+        }
+        self.demand(now);
+        Permit::Wait
+    }
+
+    /// Renews without a request that needs it, and waits for that; `None` if there is nothing to renew it with.
+    pub fn renew(&mut self, now: Moment) -> Option<WaiterId> {
+        if self.tokens.is_none() || !self.can_refresh() {
+            return None;
+        }
+        self.demand(now);
+        Some(self.wait(Some(self.stamp()), now.mono_ms))
+    }
+
+    /// Lets a request wait, after [`Self::permit`] said so. `since_mono_ms` is when it began to.
+    pub fn wait(&mut self, after: Option<Stamp>, since_mono_ms: u64) -> WaiterId {
+        let id = self.next_id();
+        self.waiters.push(Waiter {
+            id,
+            after: after.unwrap_or(Stamp { epoch: self.epoch, generation: 0 }),
+            deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms),
+        });
+        id
+    }
+
+    /// Forgets a request that gave up. The refresh others wait for goes on.
+    pub fn cancel(&mut self, id: WaiterId) {
+        self.waiters.retain(|waiter| waiter.id != id);
+    }
+
+    /// A resource refused a request that carried the token of `stamp`. `true`: ask [`Self::permit`] for a newer token
+    /// and repeat it. `replayable` is whether it could be; `replayed` whether it was.
+    pub fn refused(&mut self, stamp: Stamp, rule: RuleId, replayable: bool, replayed: bool, now: Moment) -> bool {
+        if stamp.epoch != self.epoch || self.tokens.is_none() {
+            return false;
+        }
+        self.distrusted.retain(|(_, until)| !until.reached(now));
+        if replayed {
+            self.distrusted.retain(|(known, _)| *known != rule);
+            self.distrusted.push((rule, now.plus(DISTRUST_MS)));
+            return false;
+        }
+        if stamp.generation < self.generation {
+            return replayable;
+        }
+        if !self.can_refresh() || self.distrusted.iter().any(|(known, _)| *known == rule) {
+            return false;
+        }
+        self.demand(now);
+        replayable
+    }
+
+    /// Tells the app of a refusal that no token of this session would cure.
+    pub fn report(&mut self, refusal: &Refusal, resource: &str) {
+        let resource = resource.into();
+        match refusal {
+            Refusal::Scope { scope } => {
+                self.emit(Event::InsufficientScope(ScopeDetail { resource, scope: scope.clone() }));
+            }
+            Refusal::StepUp { acr_values, max_age_s } => {
+                self.emit(Event::StepUp(StepUpDetail { resource, acr_values: acr_values.clone(), max_age: *max_age_s }))
+            }
+            Refusal::Token | Refusal::Other => {}
+        }
+    }
+
+    /// Time has passed, or a clock may have jumped.
+    pub fn tick(&mut self, now: Moment) {
+        self.check_flight(now);
+        self.settle_overdue(now);
+        if self.tokens.as_ref().is_some_and(|tokens| !tokens.usable(now)) && !self.can_refresh() {
+            self.end(Reason::Expired, None);
+        }
+        self.refresh_if_due(now);
+    }
+
+    /// Milliseconds until [`Self::tick`] is needed again; `None`: not before something else happens.
+    pub fn deadline_ms(&self, now: Moment) -> Option<u64> {
+        let waits = self.waiters.iter().map(|waiter| waiter.deadline_mono_ms.saturating_sub(now.mono_ms)).min();
+        let expiry = self.tokens.as_ref().filter(|_| !self.can_refresh()).and_then(|tokens| tokens.unusable);
+        let refresh = self.next_refresh(now).map(|(at, _)| at).filter(|_| self.online && self.flight.is_none());
+        [
+            waits,
+            expiry.map(|at| at.remaining_ms(now)),
+            refresh.map(|at| at.remaining_ms(now)),
+            self.flight_deadline_ms(now),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When and why the next refresh comes, were the network there.
+    pub(super) fn next_refresh(&self, now: Moment) -> Option<(Moment, Why)> {
+        let tokens = self.tokens.as_ref().filter(|_| self.can_refresh())?;
+        if let Some(retry) = &self.retry {
+            return Some((retry.at(self.is_awaited()), retry.why));
+        }
+        let awaited = self.waiters.iter().any(|waiter| waiter.after.generation >= self.generation);
+        if awaited || self.is_awaited() && !tokens.usable(now) {
+            return Some((now, Why::RequestsWaiting));
+        }
+        tokens.planned
+    }
+
+    /// Whether a request waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.waiters.is_empty()
+    }
+
+    /// Whether there is something to renew the tokens with.
+    pub(super) fn can_refresh(&self) -> bool {
+        match self.config.source {
+            Source::RefreshToken { .. } => self.refresh_token().is_some(),
+            Source::Callback => true,
+            Source::Nothing => false,
+        }
+    }
+
+    pub(super) fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.tokens.as_ref()?.refresh.as_ref()
+    }
+
+    /// Whether the access token cannot be sent.
+    pub(super) fn is_unusable(&self, now: Moment) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| !tokens.usable(now))
+    }
+
+    /// Ends the session and wipes it. Returns what may be left to revoke.
+    pub(super) fn end(&mut self, reason: Reason, error: Option<String>) -> (Option<RefreshToken>, Option<AccessToken>) {
+        let Some(tokens) = self.clear(Settled::SignedOut) else {
+            return (None, None);
+        };
+        self.emit(Event::SignedOut(SignedOutDetail { reason, error }));
+        (tokens.refresh, tokens.access)
+    }
+
+    /// Wipes everything without a word to anyone but those who wait.
+    pub(super) fn close(&mut self) {
+        self.clear(Settled::Closed);
+    }
+
+    fn clear(&mut self, told: Settled) -> Option<Tokens> {
+        self.abort_flight();
+        self.retry = None;
+        self.epoch = self.epoch.saturating_add(1);
+        self.generation = 0;
+        self.distrusted.clear();
+        for waiter in core::mem::take(&mut self.waiters) {
+            self.outputs.push_back(Output::Settle(waiter.id, told));
+        }
+        self.tokens.take()
+    }
+
+    fn abort_flight(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.outputs.push_back(Output::Abort(flight.ticket));
+        }
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn token_detail(&self) -> TokenDetail {
+        let tokens = self.tokens.as_ref();
+        TokenDetail {
+            generation: self.generation,
+            expires_at: tokens.and_then(|tokens| tokens.expires).map(wall),
+            scope: tokens.and_then(|tokens| tokens.scope.clone()),
+        }
+    }
+
+    pub(super) fn remember(&mut self, past: Past) {
+        if self.outcomes.len() == MAX_OUTCOMES {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back(past);
+    }
+
+    /// Tells those whose need the tokens meet.
+    pub(super) fn settle_ready(&mut self, now: Moment) {
+        if self.is_unusable(now) {
+            return;
+        }
+        let generation = self.generation;
+        for waiter in self.waiters.extract_if(.., |waiter| waiter.after.generation < generation) {
+            self.outputs.push_back(Output::Settle(waiter.id, Settled::Ready(waiter.after)));
+        }
+    }
+
+    fn settle_overdue(&mut self, now: Moment) {
+        for waiter in self.waiters.extract_if(.., |waiter| waiter.deadline_mono_ms <= now.mono_ms) {
+            self.outputs.push_back(Output::Settle(waiter.id, Settled::Unavailable));
+        }
+    }
+
+    /// What is known and planned.
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let TokenDetail { generation, expires_at, scope } = self.token_detail();
+        let status = match &self.tokens {
+            None => Status::SignedOut,
+            Some(tokens) if !tokens.usable(now) => Status::Expired,
+            Some(tokens) if tokens.due(now) => Status::Due,
+            Some(_) => Status::Fresh,
+        };
+        Snapshot {
+            status,
+            generation,
+            expires_at,
+            scope,
+            can_refresh: self.tokens.is_some() && self.can_refresh(),
+            refreshing: self.flight.is_some(),
+            online: self.online,
+            next_refresh: self
+                .next_refresh(now)
+                .filter(|_| self.flight.is_none())
+                .map(|(at, why)| NextRefresh { at: wall(now.plus(at.remaining_ms(now))), why }),
+            waiting: self.waiters.len() as u32,
+            failures: self.retry.as_ref().map_or(0, |retry| retry.attempt),
+            outcomes: self.outcomes.clone(),
+        }
+    }
+}
+
+pub(super) fn wall(at: Moment) -> f64 {
+    at.wall_ms as f64
+}

@@ -1,0 +1,2 @@
+export { TokenWardError } from "./errors.js";
+export { TokenWard } from "./ward.js";

@@ -1,0 +1,27 @@
+import init from "tokenward-core";
+import { TokenWardError } from "./errors.js";
+import { URL, nativeFetch } from "./natives.js";
+
+let embedded;
+let loading;
+
+/** Uses these bytes where the app names no other source. */
+export const preset = (wasm) => {
+  embedded = wasm;
+};
+
+/** Loads the wasm once a page; a failed load may be tried again. What `init` returns holds the tokens: nobody gets it. */
+export const load = (source) =>
+  (loading ??= instantiate(source).catch((cause) => {
+    loading = undefined;
+    throw new TokenWardError("core_unavailable", { cause });
+  }));
+
+async function instantiate(source = embedded ?? new URL("./core.wasm", import.meta.url)) {
+  if (typeof source === "string" || source instanceof URL) {
+    const response = await nativeFetch(source);
+    if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
+    source = response;
+  }
+  await init({ module_or_path: source });
+}

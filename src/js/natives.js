@@ -1,0 +1,32 @@
+// Built-ins as they were when this module was loaded: what a page script puts in their place later is not used.
+// Importing has to work where there is no browser, so every one of them may be undefined.
+
+export const {
+  AbortController,
+  ArrayBuffer,
+  Blob,
+  CustomEvent,
+  FormData,
+  Headers,
+  JSON,
+  Map,
+  Math,
+  Object,
+  Promise,
+  Proxy,
+  Request,
+  TextDecoder,
+  URL,
+  URLSearchParams,
+  Uint8Array,
+  WebAssembly,
+  document,
+  fetch: nativeFetch,
+  location,
+  navigator,
+} = globalThis;
+
+export const { apply } = Reflect;
+export const wallClock = Date.now;
+export const monotonicClock = performance.now.bind(performance);
+export const requestUrl = Request && Object.getOwnPropertyDescriptor(Request.prototype, "url").get;

@@ -1,0 +1,53 @@
+import { JSON, TextDecoder, Uint8Array, nativeFetch } from "./natives.js";
+
+export const parse = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** POSTs a form and reads at most `maxBytes` of the answer: [status, Retry-After, DPoP-Nonce, JSON] or null if longer. */
+export async function post(url, body, keepalive, maxBytes, signal) {
+  const answer = nativeFetch(url, {
+    method: "POST",
+    body,
+    keepalive,
+    signal,
+    credentials: "omit",
+    cache: "no-store",
+    redirect: "error",
+    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded" },
+  });
+  // fetch() has taken its copy.
+  body.fill(0);
+  const { status, headers, body: stream } = await answer;
+  const bytes = await read(stream, maxBytes);
+  if (!bytes) return null;
+  const text = new TextDecoder().decode(bytes);
+  bytes.fill(0);
+  return [status, headers.get("retry-after") ?? undefined, headers.get("dpop-nonce") ?? undefined, parse(text)];
+}
+
+async function read(stream, maxBytes) {
+  const reader = stream?.getReader();
+  const parts = [];
+  let length = 0;
+  for (let part; reader && !(part = await reader.read()).done; ) {
+    parts.push(part.value);
+    length += part.value.length;
+    if (length > maxBytes) {
+      reader.cancel().catch(() => {});
+      return null;
+    }
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+    part.fill(0);
+  }
+  return bytes;
+}

@@ -1,0 +1,188 @@
+import { Core } from "tokenward-core";
+import { TokenWardError } from "./errors.js";
+import { intercept } from "./interceptor.js";
+import { load } from "./loader.js";
+import { Mailbox } from "./mailbox.js";
+import {
+  CustomEvent,
+  Math,
+  Object,
+  Promise,
+  WebAssembly,
+  monotonicClock,
+  nativeFetch,
+  navigator,
+  wallClock,
+} from "./natives.js";
+import { parse, post } from "./post.js";
+
+// Outcomes of a wait, as Core's host gets them.
+const READY = 0;
+const ERRORS = [, "token_unavailable", "signed_out", "closed", "internal_error"];
+const INTERNAL_ERROR = 4;
+const ABORTED = 5;
+
+// How a piece of IO ended, for Core.replied().
+const ANSWERED = 0;
+const NETWORK_FAILURE = 1;
+const TOO_LARGE = 2;
+const CALLBACK_REJECTED = 3;
+const CALLBACK_RESOLVED = 4;
+
+/** The key to the constructor. */
+const MADE_BY_CREATE = {};
+
+export class TokenWard extends EventTarget {
+  /** Undefined once closed. */
+  #core;
+  #waits = new Mailbox();
+  #signOuts = new Mailbox();
+  #gate = {
+    core: undefined,
+    wait: (after, since, signal) => this.#wait((core) => core.wait(after, since), signal),
+    failed: (error) => this.#failed(error),
+  };
+  #fetch = intercept((...args) => nativeFetch(...args), this.#gate);
+  #patch;
+
+  constructor(key, options) {
+    if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
+    super();
+    this.#core = this.#gate.core = new Core(options, Math.random(), this.#host(options?.refresh));
+  }
+
+  static async create(options) {
+    // Read once: what the app changes later, or a getter answers the second time, does not count.
+    const given = typeof options === "object" ? { ...options } : options;
+    await load(given?.wasm);
+    return new TokenWard(MADE_BY_CREATE, given);
+  }
+
+  get signedIn() {
+    return this.#core?.signedIn ?? false;
+  }
+
+  get fetch() {
+    return this.#fetch;
+  }
+
+  install() {
+    this.#alive();
+    if (!this.#patch) {
+      const next = globalThis.fetch;
+      const gate = { ...this.#gate };
+      this.#patch = { next, gate, fetch: intercept(next, gate) };
+      globalThis.fetch = this.#patch.fetch;
+    }
+    return this;
+  }
+
+  uninstall() {
+    if (this.#patch) {
+      const { next, gate, fetch } = this.#patch;
+      gate.core = this.#patch = undefined;
+      if (globalThis.fetch === fetch) globalThis.fetch = next;
+    }
+    return this;
+  }
+
+  setTokens(response, { requestedAt } = {}) {
+    const now = wallClock();
+    if (requestedAt !== undefined && !Number.isFinite(requestedAt)) {
+      const error = new TypeError("requestedAt must be a number of milliseconds since the Unix epoch");
+      throw Object.assign(error, { code: "invalid_option" });
+    }
+    this.#alive().setTokens(response, Math.max(now - (requestedAt ?? now), 0));
+  }
+
+  async refresh() {
+    this.#alive();
+    await this.#wait((core) => {
+      const waiter = core.renew();
+      if (waiter === undefined) throw new TokenWardError(core.signedIn ? "not_renewable" : "signed_out");
+      return waiter;
+    });
+  }
+
+  async signOut() {
+    const notRevoked = await this.#signOuts.collect(this.#alive().signOut());
+    return { revoked: notRevoked.length === 0, notRevoked };
+  }
+
+  snapshot() {
+    return this.#alive().snapshot();
+  }
+
+  close() {
+    this.uninstall();
+    const core = this.#core;
+    this.#core = this.#gate.core = undefined;
+    core?.close();
+  }
+
+  [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
+    this.close();
+  }
+
+  #alive() {
+    if (!this.#core) throw new TokenWardError("closed");
+    return this.#core;
+  }
+
+  /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
+  async #wait(begin, signal) {
+    const core = this.#alive();
+    signal?.throwIfAborted();
+    const waiter = begin(core);
+    const abort = () => this.#waits.deliver(waiter, { outcome: ABORTED });
+    signal?.addEventListener("abort", abort);
+    const { outcome, after } = await this.#waits.collect(waiter);
+    signal?.removeEventListener("abort", abort);
+    if (outcome === READY) return after;
+    if (outcome === ABORTED) {
+      core.cancel(waiter);
+      throw signal.reason;
+    }
+    throw new TokenWardError(ERRORS[outcome]);
+  }
+
+  /** A trap leaves the wasm in an unknown state: nothing is asked of it any more. */
+  #failed(error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) return error;
+    this.uninstall();
+    this.#core = this.#gate.core = undefined;
+    this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
+    return new TokenWardError("internal_error", { cause: error });
+  }
+
+  #host(refresh) {
+    const replied = (...args) => this.#core?.replied(...args);
+    return {
+      wall: wallClock,
+      mono: monotonicClock,
+      online: () => navigator?.onLine !== false,
+      parse,
+      post: (epoch, number, ...request) =>
+        post(...request).then(
+          (reply) =>
+            reply
+              ? replied(epoch, number, ...reply, ANSWERED)
+              : replied(epoch, number, 0, undefined, undefined, undefined, TOO_LARGE),
+          () => replied(epoch, number, 0, undefined, undefined, undefined, NETWORK_FAILURE),
+        ),
+      refresh: (epoch, number, signal) =>
+        Promise.resolve()
+          .then(() => refresh({ signal }))
+          .then(
+            (body) => replied(epoch, number, 200, undefined, undefined, body, CALLBACK_RESOLVED),
+            (reason) => replied(epoch, number, 0, undefined, undefined, reason, CALLBACK_REJECTED),
+          ),
+      settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
+      signedOut: (id, notRevoked) => this.#signOuts.deliver(id, notRevoked),
+      emit: (name, detail) => {
+        const event = new CustomEvent(name, { detail: Object.freeze(detail) });
+        this.dispatchEvent(Object.assign(event, detail));
+      },
+    };
+  }
+}

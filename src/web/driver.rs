@@ -1,0 +1,216 @@
+//! Carries out what the engine puts out.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::mem::take;
+use std::rc::{Rc, Weak};
+
+use js_sys::{Array, Uint8Array};
+use serde::Serialize as _;
+use serde_wasm_bindgen::Serializer;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortController;
+
+use super::convert;
+use super::host::Host;
+use super::lifecycle::Lifecycle;
+use super::timer::Timer;
+use crate::engine::config::Setup;
+use crate::engine::event::Event;
+use crate::engine::schedule::Moment;
+use crate::engine::session::{Settled, Stamp};
+use crate::engine::token::Secret;
+use crate::engine::{Engine, Output, Ticket, Work};
+
+/// No token response is longer; what is longer is not read to its end.
+const MAX_RESPONSE_BYTES: u32 = 1 << 20;
+
+pub(super) struct Driver {
+    pub(super) host: Host,
+    engine: RefCell<Engine>,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    /// The header's value as a JavaScript string, made once for each token.
+    authorization: RefCell<Option<(Stamp, JsValue)>>,
+    timer: Timer,
+    lifecycle: RefCell<Option<Lifecycle>>,
+    running: RefCell<Vec<(Ticket, AbortController)>>,
+    draining: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+impl Driver {
+    pub(super) fn new(mut setup: Setup, seed: u64, host: Host) -> Rc<Self> {
+        let driver = Rc::new(Self {
+            token_endpoint: take(&mut setup.token_endpoint),
+            revocation_endpoint: take(&mut setup.revocation_endpoint),
+            authorization: RefCell::default(),
+            engine: RefCell::new(Engine::new(setup, seed, host.online())),
+            host,
+            timer: Timer::default(),
+            lifecycle: RefCell::default(),
+            running: RefCell::default(),
+            draining: Cell::default(),
+            closed: Cell::default(),
+        });
+        let weak = Rc::downgrade(&driver);
+        let wake = move || with(&weak, |driver| driver.wake());
+        *driver.lifecycle.borrow_mut() = Some(Lifecycle::listen(wake));
+        driver
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment { wall_ms: self.host.wall() as u64, mono_ms: self.host.mono() as u64 }
+    }
+
+    /// The engine. The borrow must end before anything calls into JavaScript.
+    pub(super) fn engine(&self) -> RefMut<'_, Engine> {
+        self.engine.borrow_mut()
+    }
+
+    /// The `Authorization` header's value; `undefined` without a token.
+    pub(super) fn authorization(&self) -> JsValue {
+        let engine = self.engine();
+        let mut cached = self.authorization.borrow_mut();
+        if let Some((stamp, value)) = &*cached
+            && *stamp == engine.stamp()
+        {
+            return value.clone();
+        }
+        let Some(text) = engine.authorization() else { return JsValue::UNDEFINED };
+        let value = JsValue::from_str(text.expose());
+        *cached = Some((engine.stamp(), value.clone()));
+        value
+    }
+
+    fn wake(self: &Rc<Self>) {
+        let (online, now) = (self.host.online(), self.now());
+        self.engine().set_online(online, now);
+        self.drain();
+    }
+
+    fn tick(self: &Rc<Self>) {
+        let now = self.now();
+        self.engine().tick(now);
+        self.drain();
+    }
+
+    /// [`Self::drain`] for the hot path: where nothing changed, no timer has to.
+    pub(super) fn drain_if_any(self: &Rc<Self>) {
+        if self.engine().has_output() {
+            self.drain();
+        }
+    }
+
+    /// Does all there is to do. Reentrant: what a listener causes is done by the outermost call, in order.
+    pub(super) fn drain(self: &Rc<Self>) {
+        if self.draining.replace(true) {
+            return;
+        }
+        loop {
+            let output = self.engine().poll_output();
+            match output {
+                Some(output) => self.perform(output),
+                None => break,
+            }
+        }
+        self.draining.set(false);
+        self.arm();
+    }
+
+    fn arm(self: &Rc<Self>) {
+        let now = self.now();
+        let deadline = self.engine().deadline_ms(now).filter(|_| !self.closed.get());
+        match deadline {
+            Some(ms) => {
+                let weak = Rc::downgrade(self);
+                self.timer.arm(ms, move || with(&weak, |driver| driver.tick()));
+            }
+            None => self.timer.disarm(),
+        }
+    }
+
+    fn perform(&self, output: Output) {
+        match output {
+            Output::Start(ticket, work) => self.start(ticket, work),
+            Output::Abort(ticket) => {
+                if let Some(controller) = self.finished(ticket) {
+                    controller.abort();
+                }
+            }
+            Output::Settle(waiter, settled) => {
+                let (outcome, after) = match settled {
+                    Settled::Ready(after) => (0, convert::stamp_to_js(after)),
+                    Settled::Unavailable => (1, 0.0),
+                    Settled::SignedOut => (2, 0.0),
+                    Settled::Closed => (3, 0.0),
+                };
+                self.host.settle(waiter, outcome, after);
+            }
+            Output::Event(event) => {
+                // Most events say that the token is another one, or none.
+                self.authorization.borrow_mut().take();
+                self.emit(&event);
+            }
+            Output::SignedOut(id, left) => {
+                self.host.signed_out(id, left.into_iter().map(JsValue::from_str).collect::<Array>());
+            }
+        }
+    }
+
+    fn start(&self, ticket: Ticket, work: Work) {
+        // Only a browser without AbortController fails here, and it would have no modules either.
+        let Ok(controller) = AbortController::new() else { return };
+        let signal = controller.signal();
+        self.running.borrow_mut().push((ticket, controller));
+        let post = |url: &str, body: Secret, keepalive| {
+            let body = Uint8Array::from(body.expose().as_bytes());
+            self.host.post(ticket.epoch, ticket.number, url, body, keepalive, MAX_RESPONSE_BYTES, &signal);
+        };
+        match work {
+            Work::Refresh { body, .. } => post(&self.token_endpoint, body, false),
+            // The app may leave the page right after sign-out.
+            Work::Revoke { body } => post(&self.revocation_endpoint, body, true),
+            Work::Callback => self.host.refresh(ticket.epoch, ticket.number, &signal),
+        }
+    }
+
+    /// Forgets a piece of IO; `None` if it was given up before.
+    pub(super) fn finished(&self, ticket: Ticket) -> Option<AbortController> {
+        let mut running = self.running.borrow_mut();
+        let at = running.iter().position(|(known, _)| *known == ticket)?;
+        Some(running.swap_remove(at).1)
+    }
+
+    fn emit(&self, event: &Event) {
+        let to = &serializer();
+        let (name, detail) = match event {
+            Event::SignedIn(detail) => ("signedin", detail.serialize(to)),
+            Event::Refreshed(detail) => ("refreshed", detail.serialize(to)),
+            Event::RefreshDelayed(detail) => ("refreshdelayed", detail.serialize(to)),
+            Event::RefreshFailed(detail) => ("refreshfailed", detail.serialize(to)),
+            Event::SignedOut(detail) => ("signedout", detail.serialize(to)),
+            Event::StepUp(detail) => ("stepup", detail.serialize(to)),
+            Event::InsufficientScope(detail) => ("insufficientscope", detail.serialize(to)),
+        };
+        self.host.emit(name, detail.unwrap_or_default());
+    }
+
+    pub(super) fn close(self: &Rc<Self>) {
+        self.closed.set(true);
+        self.lifecycle.borrow_mut().take();
+        self.engine().close();
+        self.authorization.borrow_mut().take();
+        self.drain();
+    }
+}
+
+/// `None` is `null`, as `index.d.ts` has it.
+pub(super) fn serializer() -> Serializer {
+    Serializer::new().serialize_missing_as_null(true)
+}
+
+fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {
+    if let Some(driver) = weak.upgrade() {
+        call(&driver);
+    }
+}

@@ -1,0 +1,181 @@
+//! The exported handle.
+
+use std::rc::Rc;
+
+use serde::Serialize as _;
+use wasm_bindgen::prelude::*;
+
+use super::convert;
+use super::driver::{Driver, serializer};
+use super::host::Host;
+use crate::engine::session::Permit;
+use crate::engine::{Request, Ticket};
+
+/// One ward. Every call is synchronous and short; what takes time comes back through the [`Host`].
+#[wasm_bindgen]
+pub struct Core {
+    driver: Rc<Driver>,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// A `TypeError` with `code` `invalid_option` that names the key.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &JsValue, seed: f64, host: Host) -> Result<Core, JsValue> {
+        let setup = convert::options(options)?;
+        Ok(Core { driver: Driver::new(setup, seed.to_bits(), host) })
+    }
+
+    /// The rule that a parsed URL falls under, for [`Self::authorize`]; -1 if none.
+    #[wasm_bindgen(js_name = findRule)]
+    pub fn find_rule(&self, href: &str) -> i32 {
+        self.driver.engine().find_rule(href).map_or(-1, |rule| rule as i32)
+    }
+
+    /// 0: send it as it is. 1: send it with [`Self::authorization`]. 2: [`Self::wait`] first. 3: its session is over.
+    ///
+    /// `flags`: 1 own `Authorization`, 2 `no-cors`, 4 a body that cannot be sent twice. `after`: it needs a newer token
+    /// than this stamp; negative if any will do.
+    pub fn authorize(&self, rule: u32, method: &str, flags: u32, after: f64) -> u32 {
+        let now = self.driver.now();
+        let after = convert::stamp_from_js(after);
+        let permit = self.driver.engine().authorize(request(rule, flags), method, after, now);
+        self.driver.drain_if_any();
+        match permit {
+            Permit::Anonymous => 0,
+            Permit::Go => 1,
+            Permit::Wait => 2,
+            Permit::Over => 3,
+        }
+    }
+
+    /// The `Authorization` header's value.
+    pub fn authorization(&self) -> JsValue {
+        self.driver.authorization()
+    }
+
+    /// Which token [`Self::authorization`] is.
+    pub fn stamp(&self) -> f64 {
+        convert::stamp_to_js(self.driver.engine().stamp())
+    }
+
+    /// Waits for a token newer than `after`; the host's `settle` ends it. `since` is when the request began to wait.
+    pub fn wait(&self, after: f64, since: f64) -> u32 {
+        let waiter = self.driver.engine().wait(convert::stamp_from_js(after), since as u64);
+        self.driver.drain();
+        waiter
+    }
+
+    /// Ends a wait that nobody cares for any more.
+    pub fn cancel(&self, waiter: u32) {
+        self.driver.engine().cancel(waiter);
+        self.driver.drain();
+    }
+
+    /// A request that went out with the token of `stamp` was answered 401 or 403. `true`: authorise it anew, after
+    /// `stamp`, and repeat it.
+    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
+    pub fn refused(
+        &self,
+        rule: u32,
+        method: &str,
+        flags: u32,
+        stamp: f64,
+        status: u16,
+        challenge: Option<String>,
+        redirected_to: Option<String>,
+        replayed: bool,
+    ) -> bool {
+        let Some(stamp) = convert::stamp_from_js(stamp) else { return false };
+        let now = self.driver.now();
+        let repeat = self.driver.engine().refused(
+            request(rule, flags),
+            method,
+            stamp,
+            status,
+            challenge.as_deref(),
+            redirected_to.as_deref(),
+            replayed,
+            now,
+        );
+        self.driver.drain();
+        repeat
+    }
+
+    /// A piece of IO ended. `how`: 0 answered, 1 network failure, 2 too large, 3 callback rejected, 4 callback resolved.
+    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
+    pub fn replied(
+        &self,
+        epoch: u32,
+        number: u32,
+        status: u16,
+        retry_after: Option<String>,
+        dpop_nonce: Option<String>,
+        body: &JsValue,
+        how: u8,
+    ) {
+        let ticket = Ticket { epoch, number };
+        if self.driver.finished(ticket).is_none() {
+            return;
+        }
+        let now = self.driver.now();
+        let exchange = convert::exchange(&self.driver.host, status, retry_after, dpop_nonce, body, how, now);
+        self.driver.engine().answered(ticket, exchange, now);
+        self.driver.drain();
+    }
+
+    /// Takes a token response; `age_ms` is how long ago its request was sent.
+    ///
+    /// # Errors
+    /// A `TypeError` with `code` `invalid_token_response` that names the member.
+    #[wasm_bindgen(js_name = setTokens)]
+    pub fn set_tokens(&self, response: &JsValue, age_ms: f64) -> Result<(), JsValue> {
+        let grant = convert::grant(&self.driver.host, response)?;
+        let now = self.driver.now();
+        self.driver.engine().set_tokens(grant, now.minus(age_ms as u64), now);
+        self.driver.drain();
+        Ok(())
+    }
+
+    /// Renews, and waits for it like [`Self::wait`]; `undefined` if there is nothing to renew with.
+    pub fn renew(&self) -> Option<u32> {
+        let now = self.driver.now();
+        let waiter = self.driver.engine().renew(now);
+        self.driver.drain();
+        waiter
+    }
+
+    /// Signs out; the host's `signedOut` tells what the server confirmed.
+    #[wasm_bindgen(js_name = signOut)]
+    pub fn sign_out(&self) -> u32 {
+        let now = self.driver.now();
+        let id = self.driver.engine().sign_out(now);
+        self.driver.drain();
+        id
+    }
+
+    /// Whether there is a session.
+    #[wasm_bindgen(getter, js_name = signedIn)]
+    pub fn signed_in(&self) -> bool {
+        self.driver.engine().signed_in()
+    }
+
+    /// See `Snapshot` in `index.d.ts`.
+    pub fn snapshot(&self) -> JsValue {
+        let now = self.driver.now();
+        let snapshot = self.driver.engine().snapshot(now);
+        snapshot.serialize(&serializer()).unwrap_or_default()
+    }
+
+    /// Wipes everything and stops every timer and listener.
+    pub fn close(&self) {
+        self.driver.close();
+    }
+}
+
+fn request(rule: u32, flags: u32) -> Request {
+    Request { rule, own_authorization: flags & 1 != 0, no_cors: flags & 2 != 0, one_shot: flags & 4 != 0 }
+}

@@ -1,0 +1,57 @@
+//! What the JavaScript side does for this one: the built-ins it captured when its module was loaded, and the app's ears.
+
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The object given to [`Core`](super::Core)'s constructor.
+    pub type Host;
+
+    /// `Date.now()`
+    #[wasm_bindgen(method)]
+    pub fn wall(this: &Host) -> f64;
+
+    /// `performance.now()`
+    #[wasm_bindgen(method)]
+    pub fn mono(this: &Host) -> f64;
+
+    /// `navigator.onLine`
+    #[wasm_bindgen(method)]
+    pub fn online(this: &Host) -> bool;
+
+    /// `JSON.parse`, `undefined` for what is not JSON.
+    #[wasm_bindgen(method)]
+    pub fn parse(this: &Host, text: &str) -> JsValue;
+
+    /// POSTs a form, overwrites `body`, and comes back with [`Core::replied`](super::Core::replied).
+    #[wasm_bindgen(method)]
+    pub fn post(
+        this: &Host,
+        epoch: u32,
+        number: u32,
+        url: &str,
+        body: Uint8Array,
+        keepalive: bool,
+        max_bytes: u32,
+        signal: &AbortSignal,
+    );
+
+    /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
+    #[wasm_bindgen(method)]
+    pub fn refresh(this: &Host, epoch: u32, number: u32, signal: &AbortSignal);
+
+    /// Ends a request's wait. `outcome` is 0 ready, 1 unavailable, 2 signed out, 3 closed; `after` goes back to
+    /// [`Core::authorize`](super::Core::authorize).
+    #[wasm_bindgen(method)]
+    pub fn settle(this: &Host, waiter: u32, outcome: u8, after: f64);
+
+    /// Ends a sign-out, with the hints of the tokens whose revocation was not confirmed.
+    #[wasm_bindgen(method, js_name = signedOut)]
+    pub fn signed_out(this: &Host, id: u32, left: Array);
+
+    /// Dispatches an event.
+    #[wasm_bindgen(method)]
+    pub fn emit(this: &Host, name: &str, detail: JsValue);
+}

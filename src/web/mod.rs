@@ -1,0 +1,11 @@
+//! The browser shell. It executes what the engine decides, and decides nothing itself.
+
+mod convert;
+mod driver;
+mod handler;
+mod host;
+mod lifecycle;
+mod timer;
+
+pub use handler::Core;
+pub use host::Host;
