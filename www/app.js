@@ -117,6 +117,8 @@ function wireButtons() {
   on("sign-in", () => beginSignIn(config));
   on("sign-out", async () => {
     const { revoked, notRevoked } = await ward.signOut();
+    // The button that had the focus is gone.
+    document.getElementById("sign-in").focus();
     note(revoked ? "The server revoked the tokens." : `The server did not confirm: ${notRevoked.join(", ")}.`);
   });
   on("refresh-now", () => ward.refresh());
