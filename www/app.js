@@ -119,7 +119,9 @@ function wireButtons() {
     const { revoked, notRevoked } = await ward.signOut();
     // The button that had the focus is gone.
     document.getElementById("sign-in").focus();
-    note(revoked ? "The server revoked the tokens." : `The server did not confirm: ${notRevoked.join(", ")}.`);
+    note(revoked ? "The server revoked the tokens." : `The server did not confirm the revocation of: ${notRevoked.join(", ")}.`);
+    // oidc-provider answers unsupported_token_type (RFC 7009 section 2.2.1).
+    if (notRevoked.join() === "access_token") note("This server cannot revoke a JWT: it ends by running out, in 30 s at most.");
   });
   on("refresh-now", () => ward.refresh());
 

@@ -2,8 +2,8 @@
 import { timeOfDay } from "./view.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 190;
-const LANES = { refreshes: 30, tokens: 52, requests: 130, axis: 168 };
+const HEIGHT = 194;
+const LANES = { refreshes: 30, tokens: 52, requests: 136, axis: 172 };
 const BAR_HEIGHT = 26;
 const NOW_AT = 0.7;
 const REQUEST_ROWS = 3;
@@ -60,7 +60,7 @@ function hatching() {
 function laneLabels() {
   return [
     element("text", { class: "lane", x: 4, y: LANES.refreshes - 8 }, "refreshes"),
-    element("text", { class: "lane", x: 4, y: LANES.requests - 14 }, "requests"),
+    element("text", { class: "lane", x: 4, y: LANES.requests - 12 }, "requests"),
   ];
 }
 
