@@ -1,0 +1,58 @@
+// Builds dist/ from the crate and the hand-written modules. The same sources give the same bytes.
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { wasmBindgen } from "./setup.mjs";
+import { cli, dist, root, run, target } from "./tools.mjs";
+
+const WASM = "wasm32-unknown-unknown";
+const core = join(target, "core");
+
+export async function build() {
+  await compile();
+  await rm(dist, { recursive: true, force: true });
+  await mkdir(dist);
+  await optimise();
+  await bundle();
+  await copyFile(join(root, "src/js/index.d.ts"), join(dist, "index.d.ts"));
+}
+
+async function compile() {
+  // Panic locations would otherwise tell where the crate was built.
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+  const remap = [`--remap-path-prefix=${cargoHome}=cargo`, `--remap-path-prefix=${root}=`];
+  await run("cargo", ["build", "--release", "--lib", "--target", WASM, "--target-dir", target], {
+    env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: remap.join("\x1f") },
+  });
+  // The default module path would have bundlers look for a file that is not in the package.
+  const options = ["--target", "web", "--no-typescript", "--omit-default-module-path", "--out-name", "core"];
+  options.push("--remove-name-section", "--remove-producers-section", "--out-dir", core);
+  const wasm = join(target, WASM, "release", "tokenward.wasm");
+  await run(join(await wasmBindgen(), "wasm-bindgen"), [...options, wasm]);
+}
+
+async function optimise() {
+  const strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+  const wasmOpt = join(root, "node_modules/.bin/wasm-opt");
+  await run(wasmOpt, ["-Oz", ...strip, join(core, "core_bg.wasm"), "-o", join(dist, "core.wasm")]);
+}
+
+async function bundle() {
+  const { build: esbuild } = await import("esbuild");
+  await esbuild({
+    absWorkingDir: root,
+    entryPoints: ["src/js/index.js", "src/js/inline.js"],
+    outdir: dist,
+    alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    loader: { ".wasm": "binary" },
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+await cli(import.meta, build);
