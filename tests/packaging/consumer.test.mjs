@@ -1,0 +1,57 @@
+// A project that has the packed package in its node_modules: in Node, and under TypeScript.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { packed, root, target } from "../../scripts/tools.mjs";
+
+const consumer = join(target, "consumer");
+
+// Prints the exports, and any global that was added or replaced.
+const LOOK = `
+  const look = () => new Map(Reflect.ownKeys(globalThis).map((key) => [key, globalThis[key]]));
+  look(); // Node makes some globals when they are first read
+  const before = look();
+  const exports = await import(process.argv[2]);
+  const changed = [...look()].filter(([key, value]) => !before.has(key) || !Object.is(before.get(key), value));
+  console.log(JSON.stringify({ exports: Object.keys(exports).sort(), changed: changed.map(([key]) => String(key)) }));
+`;
+
+before(() => {
+  rmSync(consumer, { recursive: true, force: true });
+  mkdirSync(join(consumer, "node_modules"), { recursive: true });
+  symlinkSync(packed, join(consumer, "node_modules", "tokenward"));
+  writeFileSync(join(consumer, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(consumer, "look.mjs"), LOOK);
+  copyFileSync(join(root, "tests/types/usage.ts"), join(consumer, "usage.ts"));
+});
+
+for (const entry of ["tokenward", "tokenward/inline"]) {
+  test(`importing ${entry} in Node changes nothing, says nothing and ends`, () => {
+    const options = { cwd: consumer, encoding: "utf8", timeout: 20_000 };
+    const { stdout, stderr } = spawnSync(process.execPath, ["--no-warnings", "look.mjs", entry], options);
+    assert.equal(stderr, "");
+    assert.deepEqual(JSON.parse(stdout), { exports: ["TokenWard", "TokenWardError"], changed: [] });
+  });
+}
+
+for (const moduleResolution of ["bundler", "nodenext"]) {
+  test(`the types hold under ${moduleResolution}`, () => {
+    const compilerOptions = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+      target: "es2022",
+      lib: ["es2022", "dom"],
+      types: [],
+      module: moduleResolution === "nodenext" ? "nodenext" : "esnext",
+      moduleResolution,
+    };
+    const project = join(consumer, `tsconfig.${moduleResolution}.json`);
+    writeFileSync(project, JSON.stringify({ compilerOptions, files: ["usage.ts"] }));
+    const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", project], { encoding: "utf8" });
+    assert.equal(status, 0, stdout);
+  });
+}
