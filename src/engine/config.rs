@@ -62,7 +62,7 @@ impl Options {
     ///
     /// # Errors
     /// The first key that breaks a rule.
-    pub fn read(self) -> Result<Setup, Broken> {
+    pub fn read(&self) -> Result<Setup, Broken> {
         let endpoints =
             [("endpoints.token", &self.token_endpoint), ("endpoints.revocation", &self.revocation_endpoint)];
         for (key, url) in endpoints {
@@ -77,8 +77,8 @@ impl Options {
             return Err(Broken::new("refresh", "must not be set together with endpoints.token"));
         }
         let mut resources = Resources::default();
-        for (at, entry) in self.resources.into_iter().enumerate() {
-            resources.add(&entry.url, entry.methods, self.allow_http).map_err(|refused| {
+        for (at, entry) in self.resources.iter().enumerate() {
+            resources.add(&entry.url, entry.methods.as_deref(), self.allow_http).map_err(|refused| {
                 let member = if refused == Refused::Method { "methods" } else { "url" };
                 Broken::new(entry_key(at, member), refused.rule())
             })?;
@@ -105,15 +105,15 @@ impl Options {
         Ok(Setup {
             config,
             resources,
-            revoke_as: self.client_id.filter(|_| self.revocation_endpoint.is_some()),
-            token_endpoint: self.token_endpoint.unwrap_or_default(),
-            revocation_endpoint: self.revocation_endpoint.unwrap_or_default(),
+            revoke_as: self.client_id.clone().filter(|_| self.revocation_endpoint.is_some()),
+            token_endpoint: self.token_endpoint.clone().unwrap_or_default(),
+            revocation_endpoint: self.revocation_endpoint.clone().unwrap_or_default(),
         })
     }
 }
 
 /// `resources[at].member`
-pub fn entry_key(at: usize, member: &str) -> String {
+fn entry_key(at: usize, member: &str) -> String {
     let mut key = String::from("resources[");
     key.push_str(&decimal(at));
     key.push_str("].");

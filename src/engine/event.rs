@@ -1,10 +1,54 @@
 //! What a ward tells the app, in the names of `index.d.ts`. Nothing here may hold a secret.
 
-use std::collections::VecDeque;
-
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::engine::failure::Cause;
+
+/// A value on its way to JavaScript.
+///
+/// By hand: derived implementations, one a struct, took 4 kB of the package where this takes one.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Value {
+    Null,
+    Flag(bool),
+    Number(f64),
+    Name(&'static str),
+    Text(String),
+    Record(Record),
+    List(Vec<Value>),
+}
+
+/// An object on its way to JavaScript.
+pub type Record = Vec<(&'static str, Value)>;
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => to.serialize_none(),
+            Self::Flag(flag) => to.serialize_bool(*flag),
+            Self::Number(number) => to.serialize_f64(*number),
+            Self::Name(name) => to.serialize_str(name),
+            Self::Text(text) => to.serialize_str(text),
+            Self::Record(record) => {
+                let mut map = to.serialize_map(Some(record.len()))?;
+                for (name, value) in record {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+            Self::List(list) => to.collect_seq(list),
+        }
+    }
+}
+
+fn number(number: Option<f64>) -> Value {
+    number.map_or(Value::Null, Value::Number)
+}
+
+fn text(text: &Option<String>) -> Value {
+    text.clone().map_or(Value::Null, Value::Text)
+}
 
 /// Something the app may want to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +70,7 @@ pub enum Event {
 }
 
 /// An accepted token set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TokenDetail {
     /// Counts the session's token sets from 1.
     pub generation: u32,
@@ -38,8 +81,7 @@ pub struct TokenDetail {
 }
 
 /// A failed refresh.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FailureDetail {
     /// What kind.
     pub cause: Cause,
@@ -56,8 +98,7 @@ pub struct FailureDetail {
 }
 
 /// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The app asked for it.
     SignOut,
@@ -74,7 +115,7 @@ pub enum Reason {
 }
 
 /// The end of a session.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SignedOutDetail {
     /// Why.
     pub reason: Reason,
@@ -83,8 +124,7 @@ pub struct SignedOutDetail {
 }
 
 /// RFC 9470.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepUpDetail {
     /// URL of the allow-list entry.
     pub resource: String,
@@ -95,7 +135,7 @@ pub struct StepUpDetail {
 }
 
 /// RFC 6750 section 3.1.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScopeDetail {
     /// URL of the allow-list entry.
     pub resource: String,
@@ -104,8 +144,7 @@ pub struct ScopeDetail {
 }
 
 /// Why a refresh is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// The token's lifetime.
     Schedule,
@@ -120,7 +159,7 @@ pub enum Why {
 }
 
 /// A planned refresh.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NextRefresh {
     /// Wall clock.
     pub at: f64,
@@ -129,8 +168,7 @@ pub struct NextRefresh {
 }
 
 /// How good the tokens are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// No session.
     SignedOut,
@@ -143,12 +181,11 @@ pub enum Status {
 }
 
 /// A refresh that ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Past {
     /// Wall clock.
     pub at: f64,
     /// `None` if the tokens were accepted.
-    #[serde(serialize_with = "accepted_or_cause")]
     pub outcome: Option<Cause>,
     /// HTTP status.
     pub status: Option<u16>,
@@ -156,16 +193,8 @@ pub struct Past {
     pub error: Option<String>,
 }
 
-fn accepted_or_cause<S: serde::Serializer>(outcome: &Option<Cause>, to: S) -> Result<S::Ok, S::Error> {
-    match outcome {
-        None => to.serialize_str("accepted"),
-        Some(cause) => cause.serialize(to),
-    }
-}
-
 /// Everything at a glance.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "described in index.d.ts")]
 pub struct Snapshot {
     pub status: Status,
@@ -176,7 +205,128 @@ pub struct Snapshot {
     pub refreshing: bool,
     pub online: bool,
     pub next_refresh: Option<NextRefresh>,
-    pub waiting: u32,
+    pub waiting: usize,
     pub failures: u32,
-    pub outcomes: VecDeque<Past>,
+    pub outcomes: Vec<Past>,
+}
+
+impl Event {
+    /// Its name in `index.d.ts`, and its detail.
+    pub fn record(&self) -> (&'static str, Record) {
+        match self {
+            Self::SignedIn(detail) => ("signedin", detail.record()),
+            Self::Refreshed(detail) => ("refreshed", detail.record()),
+            Self::RefreshDelayed(detail) => ("refreshdelayed", detail.record()),
+            Self::RefreshFailed(detail) => ("refreshfailed", detail.record()),
+            Self::SignedOut(detail) => {
+                ("signedout", vec![("reason", Value::Name(detail.reason.name())), ("error", text(&detail.error))])
+            }
+            Self::StepUp(detail) => {
+                let resource = Value::Text(detail.resource.clone());
+                let acr_values = text(&detail.acr_values);
+                let max_age = number(detail.max_age);
+                ("stepup", vec![("resource", resource), ("acrValues", acr_values), ("maxAge", max_age)])
+            }
+            Self::InsufficientScope(detail) => {
+                let resource = Value::Text(detail.resource.clone());
+                ("insufficientscope", vec![("resource", resource), ("scope", text(&detail.scope))])
+            }
+        }
+    }
+}
+
+impl TokenDetail {
+    fn record(&self) -> Record {
+        vec![
+            ("generation", Value::Number(self.generation.into())),
+            ("expiresAt", number(self.expires_at)),
+            ("scope", text(&self.scope)),
+        ]
+    }
+}
+
+impl FailureDetail {
+    fn record(&self) -> Record {
+        vec![
+            ("cause", Value::Name(self.cause.name())),
+            ("status", number(self.status.map(f64::from))),
+            ("error", text(&self.error)),
+            ("attempt", Value::Number(self.attempt.into())),
+            ("retryable", Value::Flag(self.retryable)),
+            ("retryAt", number(self.retry_at)),
+        ]
+    }
+}
+
+impl Past {
+    fn record(&self) -> Record {
+        vec![
+            ("at", Value::Number(self.at)),
+            ("outcome", Value::Name(self.outcome.map_or("accepted", Cause::name))),
+            ("status", number(self.status.map(f64::from))),
+            ("error", text(&self.error)),
+        ]
+    }
+}
+
+impl Snapshot {
+    /// As `index.d.ts` has it.
+    pub fn record(&self) -> Record {
+        let next_refresh = match &self.next_refresh {
+            Some(next) => Value::Record(vec![("at", Value::Number(next.at)), ("why", Value::Name(next.why.name()))]),
+            None => Value::Null,
+        };
+        vec![
+            ("status", Value::Name(self.status.name())),
+            ("generation", Value::Number(self.generation.into())),
+            ("expiresAt", number(self.expires_at)),
+            ("scope", text(&self.scope)),
+            ("canRefresh", Value::Flag(self.can_refresh)),
+            ("refreshing", Value::Flag(self.refreshing)),
+            ("online", Value::Flag(self.online)),
+            ("nextRefresh", next_refresh),
+            ("waiting", Value::Number(self.waiting as f64)),
+            ("failures", Value::Number(self.failures.into())),
+            ("outcomes", Value::List(self.outcomes.iter().map(|past| Value::Record(past.record())).collect())),
+        ]
+    }
+}
+
+impl Reason {
+    /// In `index.d.ts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignOut => "sign_out",
+            Self::RefreshRejected => "refresh_rejected",
+            Self::LoginRequired => "login_required",
+            Self::Misconfigured => "misconfigured",
+            Self::Expired => "expired",
+            Self::Outage => "outage",
+        }
+    }
+}
+
+impl Why {
+    /// In `index.d.ts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::ServerRequest => "server_request",
+            Self::Retry => "retry",
+            Self::RetryAfter => "retry_after",
+            Self::RequestsWaiting => "requests_waiting",
+        }
+    }
+}
+
+impl Status {
+    /// In `index.d.ts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::Fresh => "fresh",
+            Self::Due => "due",
+            Self::Expired => "expired",
+        }
+    }
 }

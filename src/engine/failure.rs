@@ -1,7 +1,5 @@
 //! The refresh-failure table: what an outcome of a refresh means for the session.
 
-use serde::Serialize;
-
 use crate::engine::event::Reason;
 use crate::engine::oauth::response::{Grant, TokenAnswer};
 
@@ -52,8 +50,7 @@ pub struct Answer {
 }
 
 /// Why a refresh failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// No connection, a reset, a redirect, or CORS.
     Network,
@@ -71,6 +68,22 @@ pub enum Cause {
     OauthError,
     /// The app's refresh callback rejected.
     Callback,
+}
+
+impl Cause {
+    /// In `index.d.ts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::ServerError => "server_error",
+            Self::RateLimited => "rate_limited",
+            Self::OauthError => "oauth_error",
+            Self::Callback => "callback",
+        }
+    }
 }
 
 /// What follows.

@@ -191,7 +191,7 @@ impl Engine {
         self.session.answered(ticket, exchange, now);
     }
 
-    /// Whether [`Self::poll_output`] has something.
+    /// Whether [`Self::take_outputs`] has something.
     pub fn has_output(&self) -> bool {
         !self.session.outputs.is_empty() || !self.revocations.outputs.is_empty()
     }
@@ -219,9 +219,11 @@ impl Engine {
         session.into_iter().chain(self.revocations.deadline_ms(now)).min()
     }
 
-    /// The next thing to do. To be called until there is none after every other call.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.session.outputs.pop_front().or_else(|| self.revocations.outputs.pop_front())
+    /// What there is to do now, in order. To be called after every other call, until it is empty.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        let mut outputs = core::mem::take(&mut self.session.outputs);
+        outputs.append(&mut self.revocations.outputs);
+        outputs
     }
 
     /// What is known and planned.

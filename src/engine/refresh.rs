@@ -75,7 +75,7 @@ impl Session {
         };
         let ticket = self.ticket();
         self.flight = Some(Flight { ticket, sent: now, with_nonce: dpop_nonce.is_some() });
-        self.outputs.push_back(Output::Start(ticket, work));
+        self.outputs.push(Output::Start(ticket, work));
     }
 
     /// The refresh of this ticket ended. One that was given up, or of an older session, changes nothing.
@@ -189,7 +189,7 @@ impl Session {
             return;
         }
         if let Some(flight) = self.flight.take() {
-            self.outputs.push_back(Output::Abort(flight.ticket));
+            self.outputs.push(Output::Abort(flight.ticket));
             self.failed(Failure { cause: Cause::Timeout, status: None, error: None }, None, now);
         }
     }

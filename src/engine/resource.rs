@@ -12,7 +12,7 @@ struct Entry {
     /// The URL, for events.
     url: Box<str>,
     /// `None`: every method.
-    methods: Option<Box<[Box<str>]>>,
+    methods: Option<Vec<String>>,
 }
 
 /// An origin, or an origin and a path, without a slash at the end.
@@ -34,7 +34,7 @@ pub enum Refused {
     Userinfo,
     /// A query or a fragment, which would never be looked at.
     QueryOrFragment,
-    /// An encoded slash or dot segment, which servers read in different ways.
+    /// An encoded slash, which servers read in different ways.
     Ambiguous,
     /// The same URL and method twice.
     Duplicate,
@@ -50,7 +50,7 @@ impl Refused {
             Self::Insecure => "must be https: (http: is for loopback hosts, or with dangerouslyAllowHttp)",
             Self::Userinfo => "must not contain a user name or password",
             Self::QueryOrFragment => "must not have a query or fragment",
-            Self::Ambiguous => "must not contain an encoded slash or dot segment",
+            Self::Ambiguous => "must not contain an encoded slash",
             Self::Duplicate => "must not repeat the URL and method of another entry",
             Self::Method => "must be a list of at least one HTTP method",
         }
@@ -72,12 +72,12 @@ impl Resources {
     ///
     /// # Errors
     /// Says which rule the entry breaks; the list is as it was.
-    pub fn add(&mut self, href: &str, methods: Option<Vec<String>>, allow_http: bool) -> Result<(), Refused> {
+    pub fn add(&mut self, href: &str, methods: Option<&[String]>, allow_http: bool) -> Result<(), Refused> {
         let parts = check_url(href, allow_http)?;
         if parts.rest != parts.path {
             return Err(Refused::QueryOrFragment);
         }
-        if is_ambiguous(parts.path) || parts.path.contains('%') && has_encoded_slash(parts.path) {
+        if has_encoded_slash(parts.path) {
             return Err(Refused::Ambiguous);
         }
         let methods = match methods {
@@ -190,7 +190,8 @@ pub fn check_endpoint(href: &str, allow_http: bool) -> Result<(), Refused> {
 }
 
 fn check_url(href: &str, allow_http: bool) -> Result<Parts<'_>, Refused> {
-    let (scheme, rest) = href.split_once("://").ok_or(Refused::NotHttp)?;
+    let (scheme, rest) = href.split_once(':').ok_or(Refused::NotHttp)?;
+    let rest = rest.strip_prefix("//").ok_or(Refused::NotHttp)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return Err(Refused::Userinfo);
@@ -214,8 +215,9 @@ struct Parts<'a> {
 
 /// Takes a serialised URL with a host apart; `None` for others and for one with userinfo.
 fn split(href: &str) -> Option<Parts<'_>> {
-    let host_start = href.find("://")?.checked_add(3)?;
-    let host_end = href.get(host_start..)?.find('/')?.checked_add(host_start)?;
+    let scheme_end = href.find(':')?;
+    let host = href.get(scheme_end..)?.strip_prefix("://")?;
+    let host_end = scheme_end.checked_add(3)?.checked_add(host.find('/')?)?;
     let (origin, rest) = href.split_at_checked(host_end)?;
     if origin.contains('@') {
         return None;
@@ -238,32 +240,69 @@ fn is_loopback(authority: &str) -> bool {
 
 /// Whether a server that decodes `%2F` or `%5C` before it looks at dot segments would see another path.
 fn is_ambiguous(path: &str) -> bool {
-    path.contains('%') && has_encoded_slash(path) && decode_separators(path).split('/').any(is_dots)
+    // Byte by byte: string searching would bring 2 kB of searchers along.
+    let mut encoded_slash = false;
+    let mut dot_segment = false;
+    let mut segment = Segment::Empty;
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = if byte == b'%' { decoded(&mut bytes) } else { byte };
+        encoded_slash |= byte == ENCODED_SLASH;
+        segment = match (segment, byte) {
+            (Segment::Dots, b'/' | ENCODED_SLASH | b';') => {
+                dot_segment = true;
+                Segment::Empty
+            }
+            (_, b'/' | ENCODED_SLASH) => Segment::Empty,
+            (Segment::Empty | Segment::Dots, b'.') => Segment::Dots,
+            _ => Segment::Name,
+        };
+    }
+    encoded_slash && (dot_segment || segment == Segment::Dots)
 }
+
+#[derive(Clone, Copy, PartialEq)]
+enum Segment {
+    Empty,
+    /// `.`, `..`, and for good measure `...`
+    Dots,
+    Name,
+}
+
+/// Stands for `%2F` and `%5C`; no serialised URL holds this byte.
+const ENCODED_SLASH: u8 = 0;
 
 fn has_encoded_slash(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    path.contains("%2f") || path.contains("%5c")
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' && decoded(&mut bytes) == ENCODED_SLASH {
+            return true;
+        }
+    }
+    false
 }
 
-fn decode_separators(path: &str) -> String {
-    path.to_ascii_lowercase().replace("%2f", "/").replace("%5c", "/").replace("%2e", ".")
+/// What a `%` stands for, as far as it matters; it does not consume what it does not know.
+fn decoded(bytes: &mut core::str::Bytes<'_>) -> u8 {
+    let mut ahead = bytes.clone();
+    let byte = match (ahead.next(), ahead.next().map(|byte| byte.to_ascii_lowercase())) {
+        (Some(b'2'), Some(b'f')) | (Some(b'5'), Some(b'c')) => ENCODED_SLASH,
+        (Some(b'2'), Some(b'e')) => b'.',
+        _ => return b'%',
+    };
+    *bytes = ahead;
+    byte
 }
 
-fn is_dots(segment: &str) -> bool {
-    // A matrix parameter does not hide the dots from servers that cut it off.
-    matches!(segment.split(';').next(), Some("." | ".."))
-}
-
-fn read_methods(list: Vec<String>) -> Result<Box<[Box<str>]>, Refused> {
+fn read_methods(list: &[String]) -> Result<Vec<String>, Refused> {
     let is_method = |method: &String| !method.is_empty() && method.bytes().all(crate::engine::challenge::is_tchar);
     if list.is_empty() || !list.iter().all(is_method) {
         return Err(Refused::Method);
     }
-    Ok(list.into_iter().map(String::into_boxed_str).collect())
+    Ok(list.to_vec())
 }
 
-fn overlap(a: &Option<Box<[Box<str>]>>, b: &Option<Box<[Box<str>]>>) -> bool {
+fn overlap(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.iter().any(|one| b.iter().any(|other| same_method(one, other))),
         _ => true,

@@ -1,7 +1,5 @@
 //! Token revocation (RFC 7009) at sign-out.
 
-use std::collections::VecDeque;
-
 use crate::engine::oauth::request;
 use crate::engine::schedule::Moment;
 use crate::engine::token::{AccessToken, RefreshToken};
@@ -37,7 +35,7 @@ pub struct Revocations {
     timeout_ms: u64,
     pending: Vec<Pending>,
     open: Vec<Open>,
-    pub(super) outputs: VecDeque<Output>,
+    pub(super) outputs: Vec<Output>,
 }
 
 impl Revocations {
@@ -67,7 +65,7 @@ impl Revocations {
             let deadline_mono_ms = now.mono_ms.saturating_add(self.timeout_ms);
             self.pending.push(Pending { ticket, sign_out: id, hint, deadline_mono_ms });
             let body = request::revocation(client_id, token, hint);
-            self.outputs.push_back(Output::Start(ticket, Work::Revoke { body }));
+            self.outputs.push(Output::Start(ticket, Work::Revoke { body }));
         }
         self.open.push(open);
         self.finish();
@@ -75,20 +73,23 @@ impl Revocations {
 
     /// The server answered, or did not (`None`). RFC 7009 section 2.2: 200 whether or not it knew the token.
     pub(super) fn answered(&mut self, ticket: Ticket, status: Option<u16>) {
-        for pending in self.pending.extract_if(.., |pending| pending.ticket == ticket) {
-            if status != Some(200)
-                && let Some(open) = self.open.iter_mut().find(|open| open.id == pending.sign_out)
+        let open = &mut self.open;
+        self.pending.retain(|pending| {
+            if pending.ticket == ticket
+                && status != Some(200)
+                && let Some(open) = open.iter_mut().find(|open| open.id == pending.sign_out)
             {
                 open.left.push(pending.hint);
             }
-        }
+            pending.ticket != ticket
+        });
         self.finish();
     }
 
     pub(super) fn tick(&mut self, now: Moment) {
         let overdue = self.pending.iter().filter(|pending| pending.deadline_mono_ms <= now.mono_ms);
         for ticket in overdue.map(|pending| pending.ticket).collect::<Vec<_>>() {
-            self.outputs.push_back(Output::Abort(ticket));
+            self.outputs.push(Output::Abort(ticket));
             self.answered(ticket, None);
         }
     }
@@ -105,10 +106,13 @@ impl Revocations {
     }
 
     fn finish(&mut self) {
-        let pending = &self.pending;
-        let is_done = |open: &mut Open| !pending.iter().any(|pending| pending.sign_out == open.id);
-        for open in self.open.extract_if(.., is_done) {
-            self.outputs.push_back(Output::SignedOut(open.id, open.left));
-        }
+        let (pending, outputs) = (&self.pending, &mut self.outputs);
+        self.open.retain_mut(|open| {
+            let goes_on = pending.iter().any(|pending| pending.sign_out == open.id);
+            if !goes_on {
+                outputs.push(Output::SignedOut(open.id, core::mem::take(&mut open.left)));
+            }
+            goes_on
+        });
     }
 }

@@ -1,7 +1,5 @@
 //! One session: its tokens, who waits for them, and what may be sent with them. Refreshing is in `refresh`.
 
-use std::collections::VecDeque;
-
 use crate::engine::challenge::Refusal;
 use crate::engine::event::{
     Event, NextRefresh, Past, Reason, ScopeDetail, SignedOutDetail, Snapshot, Status, StepUpDetail, TokenDetail, Why,
@@ -122,13 +120,13 @@ pub struct Session {
     pub(super) online: bool,
     pub(super) flight: Option<Flight>,
     pub(super) retry: Option<Retry>,
-    pub(super) outputs: VecDeque<Output>,
+    pub(super) outputs: Vec<Output>,
     epoch: u32,
     generation: u32,
     tokens: Option<Tokens>,
     waiters: Vec<Waiter>,
     distrusted: Vec<(RuleId, Moment)>,
-    outcomes: VecDeque<Past>,
+    outcomes: Vec<Past>,
     counter: u32,
 }
 
@@ -141,13 +139,13 @@ impl Session {
             online,
             flight: None,
             retry: None,
-            outputs: VecDeque::new(),
+            outputs: Vec::new(),
             epoch: 0,
             generation: 0,
             tokens: None,
             waiters: Vec::new(),
             distrusted: Vec::new(),
-            outcomes: VecDeque::new(),
+            outcomes: Vec::new(),
             counter: 0,
         }
     }
@@ -389,20 +387,18 @@ impl Session {
         self.epoch = self.epoch.saturating_add(1);
         self.generation = 0;
         self.distrusted.clear();
-        for waiter in core::mem::take(&mut self.waiters) {
-            self.outputs.push_back(Output::Settle(waiter.id, told));
-        }
+        self.settle(|_| Some(told));
         self.tokens.take()
     }
 
     fn abort_flight(&mut self) {
         if let Some(flight) = self.flight.take() {
-            self.outputs.push_back(Output::Abort(flight.ticket));
+            self.outputs.push(Output::Abort(flight.ticket));
         }
     }
 
     pub(super) fn emit(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.outputs.push(Output::Event(event));
     }
 
     pub(super) fn token_detail(&self) -> TokenDetail {
@@ -416,9 +412,9 @@ impl Session {
 
     pub(super) fn remember(&mut self, past: Past) {
         if self.outcomes.len() == MAX_OUTCOMES {
-            self.outcomes.pop_front();
+            self.outcomes.remove(0);
         }
-        self.outcomes.push_back(past);
+        self.outcomes.push(past);
     }
 
     /// Tells those whose need the tokens meet.
@@ -427,15 +423,22 @@ impl Session {
             return;
         }
         let generation = self.generation;
-        for waiter in self.waiters.extract_if(.., |waiter| waiter.after.generation < generation) {
-            self.outputs.push_back(Output::Settle(waiter.id, Settled::Ready(waiter.after)));
-        }
+        self.settle(|waiter| (waiter.after.generation < generation).then_some(Settled::Ready(waiter.after)));
     }
 
     fn settle_overdue(&mut self, now: Moment) {
-        for waiter in self.waiters.extract_if(.., |waiter| waiter.deadline_mono_ms <= now.mono_ms) {
-            self.outputs.push_back(Output::Settle(waiter.id, Settled::Unavailable));
-        }
+        self.settle(|waiter| (waiter.deadline_mono_ms <= now.mono_ms).then_some(Settled::Unavailable));
+    }
+
+    fn settle(&mut self, how: impl Fn(&Waiter) -> Option<Settled>) {
+        let outputs = &mut self.outputs;
+        self.waiters.retain(|waiter| match how(waiter) {
+            Some(settled) => {
+                outputs.push(Output::Settle(waiter.id, settled));
+                false
+            }
+            None => true,
+        });
     }
 
     /// What is known and planned.
@@ -459,7 +462,7 @@ impl Session {
                 .next_refresh(now)
                 .filter(|_| self.flight.is_none())
                 .map(|(at, why)| NextRefresh { at: wall(now.plus(at.remaining_ms(now))), why }),
-            waiting: self.waiters.len() as u32,
+            waiting: self.waiters.len(),
             failures: self.retry.as_ref().map_or(0, |retry| retry.attempt),
             outcomes: self.outcomes.clone(),
         }

@@ -23,6 +23,8 @@ impl Secret {
 }
 
 impl Drop for Secret {
+    // Once, not at each of many places: it is a loop of volatile writes.
+    #[inline(never)]
     fn drop(&mut self) {
         self.0.zeroize();
     }

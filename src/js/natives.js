@@ -2,7 +2,7 @@
 // Importing has to work where there is no browser, so every one of them may be undefined.
 
 export const {
-  AbortController,
+  Array,
   ArrayBuffer,
   Blob,
   CustomEvent,
@@ -16,6 +16,7 @@ export const {
   Proxy,
   Request,
   TextDecoder,
+  TypeError,
   URL,
   URLSearchParams,
   Uint8Array,

@@ -14,6 +14,7 @@ import {
   navigator,
   wallClock,
 } from "./natives.js";
+import { invalid, readOptions } from "./options.js";
 import { parse, post } from "./post.js";
 
 // Outcomes of a wait, as Core's host gets them.
@@ -28,6 +29,15 @@ const NETWORK_FAILURE = 1;
 const TOO_LARGE = 2;
 const CALLBACK_REJECTED = 3;
 const CALLBACK_RESOLVED = 4;
+
+/** Core throws the rule that was broken, as a string. */
+const checked = (code, call) => {
+  try {
+    return call();
+  } catch (error) {
+    throw typeof error === "string" ? invalid(code, error) : error;
+  }
+};
 
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
@@ -48,14 +58,13 @@ export class TokenWard extends EventTarget {
   constructor(key, options) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
-    this.#core = this.#gate.core = new Core(options, Math.random(), this.#host(options?.refresh));
+    this.#core = this.#gate.core = checked("invalid_option", () => new Core(options, Math.random(), this.#host(options.refresh)));
   }
 
   static async create(options) {
-    // Read once: what the app changes later, or a getter answers the second time, does not count.
-    const given = typeof options === "object" ? { ...options } : options;
-    await load(given?.wasm);
-    return new TokenWard(MADE_BY_CREATE, given);
+    const read = readOptions(options);
+    await load(read.wasm);
+    return new TokenWard(MADE_BY_CREATE, read);
   }
 
   get signedIn() {
@@ -89,10 +98,10 @@ export class TokenWard extends EventTarget {
   setTokens(response, { requestedAt } = {}) {
     const now = wallClock();
     if (requestedAt !== undefined && !Number.isFinite(requestedAt)) {
-      const error = new TypeError("requestedAt must be a number of milliseconds since the Unix epoch");
-      throw Object.assign(error, { code: "invalid_option" });
+      throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
     }
-    this.#alive().setTokens(response, Math.max(now - (requestedAt ?? now), 0));
+    const core = this.#alive();
+    checked("invalid_token_response", () => core.setTokens(response, Math.max(now - (requestedAt ?? now), 0)));
   }
 
   async refresh() {

@@ -1,143 +1,44 @@
 //! Between JavaScript's values and the engine's. Checks types; the rules are the engine's.
 
-use js_sys::{Array, Date, Function, Object, Reflect, TypeError};
+use js_sys::{Array, Date, Reflect};
+use serde::Serialize as _;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
-use web_sys::Url;
 
 use super::host::Host;
-use crate::engine::config::{Broken, Options, Resource, Setup, entry_key};
+use crate::engine::config::{Options, Resource, Setup};
+use crate::engine::event::{Record, Value};
 use crate::engine::failure::{Answer, Cause, Exchange};
 use crate::engine::oauth::response::{Grant, Member, TokenAnswer};
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
 use crate::engine::token::{JwtTimes, Secret, jwt_payload};
 
-const OPTIONS: [&str; 9] = [
-    "clientId",
-    "endpoints",
-    "resources",
-    "refresh",
-    "waitSeconds",
-    "requestTimeoutSeconds",
-    "maxOutageSeconds",
-    "dangerouslyAllowHttp",
-    "wasm",
-];
-
-/// Reads the options of `TokenWard.create()`.
+/// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
-    read_options(value).and_then(Options::read).map_err(|broken| type_error("invalid_option", &broken))
-}
-
-fn read_options(value: &JsValue) -> Result<Options, Broken> {
-    let options = Reader::new(value, "", &OPTIONS)?;
-    let endpoints = options.get("endpoints");
-    let endpoints = match endpoints.is_undefined() {
-        true => None,
-        false => Some(Reader::new(&endpoints, "endpoints", &["token", "revocation"])?),
+    let endpoints = get(value, "endpoints");
+    let resources = Array::from(&get(value, "resources"));
+    let options = Options {
+        client_id: get(value, "clientId").as_string(),
+        token_endpoint: get(&endpoints, "token").as_string(),
+        revocation_endpoint: get(&endpoints, "revocation").as_string(),
+        resources: resources.iter().map(|entry| resource(&entry)).collect(),
+        has_refresh_callback: get(value, "refresh").is_function(),
+        wait_s: get(value, "waitSeconds").as_f64(),
+        request_timeout_s: get(value, "requestTimeoutSeconds").as_f64(),
+        max_outage_s: get(value, "maxOutageSeconds").as_f64(),
+        allow_http: get(value, "dangerouslyAllowHttp").is_truthy(),
     };
-    let endpoint = |key| match &endpoints {
-        Some(endpoints) => endpoints.url(key),
-        None => Ok(None),
-    };
-    let refresh = options.get("refresh");
-    if !refresh.is_undefined() && !refresh.is_instance_of::<Function>() {
-        return Err(Broken::new("refresh", "must be a function"));
-    }
-    let list = options.get("resources");
-    if !Array::is_array(&list) {
-        return Err(Broken::new("resources", "must be an array"));
-    }
-    let mut resources = Vec::new();
-    for (at, entry) in Array::from(&list).iter().enumerate() {
-        resources.push(read_resource(&entry, at)?);
-    }
-    Ok(Options {
-        client_id: options.text("clientId")?,
-        token_endpoint: endpoint("token")?,
-        revocation_endpoint: endpoint("revocation")?,
-        resources,
-        has_refresh_callback: !refresh.is_undefined(),
-        wait_s: options.number("waitSeconds")?,
-        request_timeout_s: options.number("requestTimeoutSeconds")?,
-        max_outage_s: options.number("maxOutageSeconds")?,
-        allow_http: options.flag("dangerouslyAllowHttp")?,
-    })
+    options.read().map_err(|broken| broken_rule(broken.key, broken.rule))
 }
 
-fn read_resource(entry: &JsValue, at: usize) -> Result<Resource, Broken> {
-    let path = entry_key(at, "");
-    let entry = Reader::new(entry, path.trim_end_matches('.'), &["url", "methods"])?;
-    let list = entry.get("methods");
-    let methods = if list.is_undefined() {
-        None
-    } else if Array::is_array(&list) {
-        // What is not a string is not a method.
-        Some(Array::from(&list).iter().map(|method| method.as_string().unwrap_or_default()).collect())
-    } else {
-        return Err(entry.broken("methods", "must be an array"));
-    };
-    let url = entry.url("url")?.ok_or_else(|| entry.broken("url", "must be set"))?;
-    Ok(Resource { url, methods })
-}
-
-/// An object whose keys are all known.
-struct Reader<'a> {
-    object: &'a JsValue,
-    path: &'a str,
-}
-
-impl<'a> Reader<'a> {
-    fn new(object: &'a JsValue, path: &'a str, known: &[&str]) -> Result<Self, Broken> {
-        let Some(keys) = object.dyn_ref::<Object>().filter(|object| !object.is_function()).map(Object::keys) else {
-            return Err(Broken::new(if path.is_empty() { "options" } else { path }, "must be an object"));
-        };
-        let reader = Self { object, path };
-        for key in keys.iter().filter_map(|key| key.as_string()) {
-            if !known.contains(&key.as_str()) {
-                return Err(reader.broken(&key, "is not a known option"));
-            }
-        }
-        Ok(reader)
-    }
-
-    fn broken(&self, key: &str, rule: &'static str) -> Broken {
-        let mut name = String::from(self.path);
-        if !name.is_empty() {
-            name.push('.');
-        }
-        name.push_str(key);
-        Broken::new(name, rule)
-    }
-
-    fn get(&self, key: &str) -> JsValue {
-        get(self.object, key)
-    }
-
-    fn optional<T>(&self, key: &str, read: fn(&JsValue) -> Option<T>, rule: &'static str) -> Result<Option<T>, Broken> {
-        let value = self.get(key);
-        if value.is_undefined() {
-            return Ok(None);
-        }
-        read(&value).map(Some).ok_or_else(|| self.broken(key, rule))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<String>, Broken> {
-        let read = |value: &JsValue| value.as_string().filter(|text| !text.is_empty());
-        self.optional(key, read, "must be a string that is not empty")
-    }
-
-    fn number(&self, key: &str) -> Result<Option<f64>, Broken> {
-        self.optional(key, JsValue::as_f64, "must be a number")
-    }
-
-    fn flag(&self, key: &str) -> Result<bool, Broken> {
-        Ok(self.optional(key, JsValue::as_bool, "must be true or false")?.unwrap_or(false))
-    }
-
-    fn url(&self, key: &str) -> Result<Option<String>, Broken> {
-        let read = |value: &JsValue| Url::new(&value.as_string()?).ok().map(|url| url.href());
-        self.optional(key, read, "must be an absolute https: URL")
+fn resource(entry: &JsValue) -> Resource {
+    let methods = get(entry, "methods");
+    // What is not a string is not a method.
+    let text = |method: JsValue| method.as_string().unwrap_or_default();
+    Resource {
+        url: get(entry, "url").as_string().unwrap_or_default(),
+        methods: (!methods.is_undefined()).then(|| Array::from(&methods).iter().map(text).collect()),
     }
 }
 
@@ -145,27 +46,18 @@ fn get(object: &JsValue, key: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or_default()
 }
 
-/// A `TypeError` with a `code`, as `index.d.ts` promises it.
-fn type_error(code: &str, broken: &Broken) -> JsValue {
-    let mut message = broken.key.clone();
-    message.push(' ');
-    message.push_str(broken.rule);
-    let error = TypeError::new(&message);
-    // A new error is extensible.
-    let _ = Reflect::set(&error, &JsValue::from_str("code"), &JsValue::from_str(code));
-    error.into()
+/// What the JavaScript side makes a `TypeError` of.
+fn broken_rule(mut key: String, rule: &str) -> JsValue {
+    key.push(' ');
+    key.push_str(rule);
+    JsValue::from_str(&key)
 }
 
 /// Reads the argument of `setTokens()`.
 pub(super) fn grant(host: &Host, response: &JsValue) -> Result<Grant, JsValue> {
-    let broken = match token_answer(host, response) {
-        None => Broken::new("response", "must be an object"),
-        Some(answer) => match answer.read() {
-            Ok(grant) => return Ok(grant),
-            Err(malformed) => Broken::new(malformed.member, malformed.rule),
-        },
-    };
-    Err(type_error("invalid_token_response", &broken))
+    // What is not an object has no members.
+    let answer = token_answer(host, response).unwrap_or_default();
+    answer.read().map_err(|malformed| broken_rule(malformed.member.into(), malformed.rule))
 }
 
 /// What came back of a refresh or a revocation.
@@ -234,6 +126,12 @@ fn member(object: &JsValue, name: &str) -> Member {
         (_, Some(number)) => Member::Number(number),
         _ => Member::Other,
     }
+}
+
+/// An object of JavaScript.
+pub(super) fn to_js(record: Record) -> JsValue {
+    let to = Serializer::new().serialize_maps_as_objects(true).serialize_missing_as_null(true);
+    Value::Record(record).serialize(&to).unwrap_or_default()
 }
 
 /// Two counters in a number that is exact up to 2^53: sessions above, token sets below.

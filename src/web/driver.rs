@@ -5,12 +5,10 @@ use std::mem::take;
 use std::rc::{Rc, Weak};
 
 use js_sys::{Array, Uint8Array};
-use serde::Serialize as _;
-use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 use web_sys::AbortController;
 
-use super::convert;
+use super::convert::{self, to_js};
 use super::host::Host;
 use super::lifecycle::Lifecycle;
 use super::timer::Timer;
@@ -106,11 +104,10 @@ impl Driver {
         if self.draining.replace(true) {
             return;
         }
-        loop {
-            let output = self.engine().poll_output();
-            match output {
-                Some(output) => self.perform(output),
-                None => break,
+        while self.engine().has_output() {
+            let outputs = self.engine().take_outputs();
+            for output in outputs {
+                self.perform(output);
             }
         }
         self.draining.set(false);
@@ -182,17 +179,8 @@ impl Driver {
     }
 
     fn emit(&self, event: &Event) {
-        let to = &serializer();
-        let (name, detail) = match event {
-            Event::SignedIn(detail) => ("signedin", detail.serialize(to)),
-            Event::Refreshed(detail) => ("refreshed", detail.serialize(to)),
-            Event::RefreshDelayed(detail) => ("refreshdelayed", detail.serialize(to)),
-            Event::RefreshFailed(detail) => ("refreshfailed", detail.serialize(to)),
-            Event::SignedOut(detail) => ("signedout", detail.serialize(to)),
-            Event::StepUp(detail) => ("stepup", detail.serialize(to)),
-            Event::InsufficientScope(detail) => ("insufficientscope", detail.serialize(to)),
-        };
-        self.host.emit(name, detail.unwrap_or_default());
+        let (name, detail) = event.record();
+        self.host.emit(name, to_js(detail));
     }
 
     pub(super) fn close(self: &Rc<Self>) {
@@ -202,11 +190,6 @@ impl Driver {
         self.authorization.borrow_mut().take();
         self.drain();
     }
-}
-
-/// `None` is `null`, as `index.d.ts` has it.
-pub(super) fn serializer() -> Serializer {
-    Serializer::new().serialize_missing_as_null(true)
 }
 
 fn with(weak: &Weak<Driver>, call: impl FnOnce(&Rc<Driver>)) {

@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use serde::Serialize as _;
 use wasm_bindgen::prelude::*;
 
 use super::convert;
-use super::driver::{Driver, serializer};
+use super::driver::Driver;
 use super::host::Host;
 use crate::engine::session::Permit;
 use crate::engine::{Request, Ticket};
@@ -22,7 +21,7 @@ impl Core {
     /// Reads the options.
     ///
     /// # Errors
-    /// A `TypeError` with `code` `invalid_option` that names the key.
+    /// A string that names the key and the rule it breaks.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &JsValue, seed: f64, host: Host) -> Result<Core, JsValue> {
         let setup = convert::options(options)?;
@@ -130,7 +129,7 @@ impl Core {
     /// Takes a token response; `age_ms` is how long ago its request was sent.
     ///
     /// # Errors
-    /// A `TypeError` with `code` `invalid_token_response` that names the member.
+    /// A string that names the member and the rule it breaks.
     #[wasm_bindgen(js_name = setTokens)]
     pub fn set_tokens(&self, response: &JsValue, age_ms: f64) -> Result<(), JsValue> {
         let grant = convert::grant(&self.driver.host, response)?;
@@ -167,7 +166,7 @@ impl Core {
     pub fn snapshot(&self) -> JsValue {
         let now = self.driver.now();
         let snapshot = self.driver.engine().snapshot(now);
-        snapshot.serialize(&serializer()).unwrap_or_default()
+        convert::to_js(snapshot.record())
     }
 
     /// Wipes everything and stops every timer and listener.

@@ -105,6 +105,12 @@ impl TokenAnswer {
     }
 }
 
+/// `3600`, also as `3600.0`. Parsing any float would cost 10 kB of tables.
+fn whole_seconds(text: &str) -> Option<f64> {
+    let whole = text.trim().split('.').next()?;
+    whole.parse::<u32>().ok().map(f64::from)
+}
+
 /// The registered codes have at most 33 characters; tokens are longer than this.
 const MAX_ERROR_CODE: usize = 48;
 
@@ -115,7 +121,7 @@ const REFRESH_TOKEN: Malformed =
 fn duration_ms(member: &Member) -> Option<u64> {
     match member {
         Member::Number(seconds) => lifetime_ms(*seconds),
-        Member::Text(text) => text.expose().trim().parse().ok().and_then(lifetime_ms),
+        Member::Text(text) => whole_seconds(text.expose()).and_then(lifetime_ms),
         Member::Absent | Member::Other => None,
     }
 }
