@@ -9,9 +9,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Builder } from "selenium-webdriver";
 import { browserPrograms, missingPrograms } from "../../../scripts/tools.mjs";
 
-/** Every browser there are tests for. */
-export const names = Object.keys(browserPrograms);
-
 /** The browser that this process tests: `BROWSER`, else Chromium. */
 export const browser = process.env.BROWSER ?? "chromium";
 

@@ -1,0 +1,62 @@
+// The page's side of `page.run()`: runs a test's function in this realm, as a module, as an app would be.
+const problems = [];
+for (const type of ["error", "unhandledrejection"]) {
+  addEventListener(type, ({ message, reason }) => problems.push(String(message ?? reason)));
+}
+
+const EVENTS = ["signedin", "refreshed", "refreshdelayed", "refreshfailed", "signedout", "stepup", "insufficientscope"];
+
+/** What a test's function gets first. It lasts as long as the page, so that one run can leave something to the next. */
+const kit = {
+  nativeFetch: fetch,
+
+  /** The events of every ward made by `create`. */
+  events: [],
+
+  /** Loaded when asked for, so that a test can put something in the place of a built-in before. */
+  library: () => import("/tokenward/index.js"),
+
+  async create(options) {
+    const { TokenWard } = await kit.library();
+    kit.ward = await TokenWard.create({
+      clientId: "spa",
+      endpoints: { token: kit.auth.endpoints.token, revocation: kit.auth.endpoints.revocation },
+      resources: [{ url: `${kit.api.origin}/v1` }],
+      ...options,
+    });
+    for (const type of EVENTS) {
+      kit.ward.addEventListener(type, ({ detail }) => kit.events.push({ type, ...detail }));
+    }
+    return kit.ward;
+  },
+
+  eventTypes: () => kit.events.map(({ type }) => type),
+
+  /** The next event of this type. */
+  next: (type) => new Promise((resolve) => kit.ward.addEventListener(type, resolve, { once: true })),
+
+  /** A bare fetch of the API. */
+  call: (path = "/v1/orders", init) => kit.outcome(fetch(kit.api.origin + path, init)),
+
+  /** How a request ended, in a form that can leave the page. */
+  async outcome(promise) {
+    try {
+      const response = await promise;
+      return { status: response.status, body: await response.json().catch(() => null) };
+    } catch (error) {
+      return { name: error.name, code: error.code, retryable: error.retryable };
+    }
+  },
+};
+
+/** @returns {Promise<string>} JSON, since some drivers lose what it can hold */
+window.run = async (url, servers, args) => {
+  try {
+    Object.assign(kit, servers);
+    const { default: script } = await import(url);
+    return JSON.stringify({ value: await script(kit, ...args) });
+  } catch (error) {
+    return JSON.stringify({ error: `${error}\n${error?.stack}` });
+  }
+};
+window.problems = problems;
