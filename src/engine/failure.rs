@@ -107,14 +107,14 @@ pub enum Outcome {
 }
 
 /// The table. Whatever is not certain to be final is transient: a session is never ended by accident.
-pub fn outcome(exchange: Exchange) -> Outcome {
+pub fn outcome(exchange: &Exchange) -> Outcome {
     let answer = match exchange {
-        Exchange::Failed(cause) => return Outcome::Transient(cause),
+        Exchange::Failed(cause) => return Outcome::Transient(*cause),
         Exchange::CallbackResolved(None) => return Outcome::Final(Reason::LoginRequired),
-        Exchange::CallbackResolved(body) => Answer { status: 200, body, ..Answer::default() },
+        Exchange::CallbackResolved(Some(body)) => return success(body, &None),
         Exchange::CallbackRejected(body) => {
-            return match body.and_then(|body| body.error_code()) {
-                Some(error) => oauth_error(&error, None),
+            return match body.as_ref().and_then(TokenAnswer::error_code) {
+                Some(error) => oauth_error(&error, &None),
                 None => Outcome::Transient(Cause::Callback),
             };
         }
@@ -131,22 +131,26 @@ pub fn outcome(exchange: Exchange) -> Outcome {
             _ => Outcome::Transient(cause),
         };
     }
-    let Some(body) = answer.body else {
-        return Outcome::Transient(Cause::Malformed);
-    };
-    if let Some(error) = body.error_code() {
-        return oauth_error(&error, answer.dpop_nonce);
-    }
-    if !matches!(answer.status, 200..=299) {
-        return Outcome::Transient(Cause::Malformed);
-    }
-    match body.read() {
-        Ok(grant) => Outcome::Accepted(Box::new(grant)),
-        Err(_) => Outcome::Transient(Cause::Malformed),
+    match &answer.body {
+        Some(body) if matches!(answer.status, 200..=299) => success(body, &answer.dpop_nonce),
+        Some(body) => match body.error_code() {
+            Some(error) => oauth_error(&error, &answer.dpop_nonce),
+            None => Outcome::Transient(Cause::Malformed),
+        },
+        None => Outcome::Transient(Cause::Malformed),
     }
 }
 
-fn oauth_error(error: &str, dpop_nonce: Option<String>) -> Outcome {
+/// Some servers answer 200 with an error in it.
+fn success(body: &TokenAnswer, dpop_nonce: &Option<String>) -> Outcome {
+    match (body.error_code(), body.read()) {
+        (Some(error), _) => oauth_error(&error, dpop_nonce),
+        (None, Ok(grant)) => Outcome::Accepted(Box::new(grant)),
+        (None, Err(_)) => Outcome::Transient(Cause::Malformed),
+    }
+}
+
+fn oauth_error(error: &str, dpop_nonce: &Option<String>) -> Outcome {
     match error {
         "invalid_grant" => Outcome::Final(Reason::RefreshRejected),
         "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
@@ -155,7 +159,7 @@ fn oauth_error(error: &str, dpop_nonce: Option<String>) -> Outcome {
         // RFC 6749 section 4.1.2.1 and RFC 8628 section 3.5: by their definition not the end.
         "server_error" | "temporarily_unavailable" | "slow_down" => Outcome::Transient(Cause::ServerError),
         "use_dpop_nonce" => match dpop_nonce {
-            Some(nonce) => Outcome::UseDpopNonce(nonce),
+            Some(nonce) => Outcome::UseDpopNonce(nonce.clone()),
             None => Outcome::Transient(Cause::Malformed),
         },
         _ => Outcome::Final(Reason::Misconfigured),

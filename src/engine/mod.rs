@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// A piece of IO ended.
-    pub fn answered(&mut self, ticket: Ticket, exchange: Exchange, now: Moment) {
+    pub fn answered(&mut self, ticket: Ticket, exchange: &Exchange, now: Moment) {
         self.revocations.answered(ticket, exchange.status());
         self.session.answered(ticket, exchange, now);
     }

@@ -79,7 +79,7 @@ impl Session {
     }
 
     /// The refresh of this ticket ended. One that was given up, or of an older session, changes nothing.
-    pub fn answered(&mut self, ticket: Ticket, exchange: Exchange, now: Moment) {
+    pub fn answered(&mut self, ticket: Ticket, exchange: &Exchange, now: Moment) {
         if ticket.epoch != self.stamp().epoch {
             return;
         }

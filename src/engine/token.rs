@@ -42,8 +42,8 @@ pub struct AccessToken(Secret);
 
 impl AccessToken {
     /// `None` unless the text is visible ASCII, as RFC 6749 appendix A.12 has it: anything else could not be sent.
-    pub fn new(text: Secret) -> Option<Self> {
-        is_vschar(&text).then_some(Self(text))
+    pub fn new(text: &Secret) -> Option<Self> {
+        is_vschar(text).then(|| Self(text.clone()))
     }
 
     /// The value of the `Authorization` header (RFC 6750 section 2.1).
@@ -66,8 +66,8 @@ pub struct RefreshToken(Secret);
 
 impl RefreshToken {
     /// `None` unless the text is visible ASCII (RFC 6749 appendix A.17).
-    pub fn new(text: Secret) -> Option<Self> {
-        is_vschar(&text).then_some(Self(text))
+    pub fn new(text: &Secret) -> Option<Self> {
+        is_vschar(text).then(|| Self(text.clone()))
     }
 
     pub(crate) fn expose(&self) -> &str {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 /**
  * tokenward keeps OAuth 2.0 tokens in WebAssembly memory, renews them before they expire, and attaches
  * them to the requests that may carry them and to no others.

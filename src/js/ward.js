@@ -9,6 +9,7 @@ import {
   Object,
   Promise,
   WebAssembly,
+  document,
   monotonicClock,
   nativeFetch,
   navigator,
@@ -169,6 +170,7 @@ export class TokenWard extends EventTarget {
     return {
       wall: wallClock,
       mono: monotonicClock,
+      targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
       parse,
       post: (epoch, number, ...request) =>

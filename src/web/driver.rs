@@ -52,7 +52,7 @@ impl Driver {
         });
         let weak = Rc::downgrade(&driver);
         let wake = move || with(&weak, |driver| driver.wake());
-        *driver.lifecycle.borrow_mut() = Some(Lifecycle::listen(wake));
+        *driver.lifecycle.borrow_mut() = Some(Lifecycle::listen(driver.host.targets(), wake));
         driver
     }
 

@@ -122,7 +122,7 @@ impl Core {
         }
         let now = self.driver.now();
         let exchange = convert::exchange(&self.driver.host, status, retry_after, dpop_nonce, body, how, now);
-        self.driver.engine().answered(ticket, exchange, now);
+        self.driver.engine().answered(ticket, &exchange, now);
         self.driver.drain();
     }
 

@@ -17,6 +17,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn mono(this: &Host) -> f64;
 
+    /// Where the network and the page's life are heard of: the global object and, in a page, the document.
+    #[wasm_bindgen(method)]
+    pub fn targets(this: &Host) -> Array;
+
     /// `navigator.onLine`
     #[wasm_bindgen(method)]
     pub fn online(this: &Host) -> bool;

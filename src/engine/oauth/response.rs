@@ -16,6 +16,15 @@ pub enum Member {
     Other,
 }
 
+impl Member {
+    fn text(&self) -> Option<&Secret> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 /// The members of the answer's JSON object that count.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "the names are RFC 6749's")]
@@ -61,8 +70,7 @@ impl TokenAnswer {
     /// The `error` code, if there is one; a code that RFC 6749 does not allow is `invalid_error`, so that nothing a
     /// server echoes gets further.
     pub fn error_code(&self) -> Option<String> {
-        let Member::Text(code) = &self.error else { return None };
-        let code = code.expose();
+        let code = self.error.text()?.expose();
         let is_code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let plain = !code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code);
         Some(if plain { code } else { "invalid_error" }.into())
@@ -72,34 +80,24 @@ impl TokenAnswer {
     ///
     /// # Errors
     /// Names the member that cannot be used.
-    pub fn read(self) -> Result<Grant, Malformed> {
-        let access = match self.access_token {
-            Member::Text(text) => AccessToken::new(text),
-            _ => None,
-        };
-        let access =
-            access.ok_or(Malformed { member: "access_token", rule: "must be a string of visible ASCII characters" })?;
+    pub fn read(&self) -> Result<Grant, Malformed> {
+        let access = self.access_token.text().and_then(AccessToken::new).ok_or(ACCESS_TOKEN)?;
         match &self.token_type {
             Member::Absent => {}
             Member::Text(text) if text.expose().eq_ignore_ascii_case("bearer") => {}
-            _ => return Err(Malformed { member: "token_type", rule: "must be Bearer" }),
+            _ => return Err(TOKEN_TYPE),
         }
-        let refresh = match self.refresh_token {
+        let refresh = match &self.refresh_token {
             Member::Absent => None,
             Member::Text(text) if text.expose().is_empty() => None,
-            Member::Text(text) => Some(RefreshToken::new(text).ok_or(REFRESH_TOKEN)?),
-            _ => return Err(REFRESH_TOKEN),
-        };
-        let scope = match self.scope {
-            Member::Text(text) => Some(text.expose().into()),
-            _ => None,
+            member => Some(member.text().and_then(RefreshToken::new).ok_or(REFRESH_TOKEN)?),
         };
         Ok(Grant {
             access,
             refresh,
             expires_in_ms: duration_ms(&self.expires_in),
             refresh_in_ms: duration_ms(&self.refresh_in),
-            scope,
+            scope: self.scope.text().map(|text| text.expose().into()),
             jwt: self.jwt,
         })
     }
@@ -114,6 +112,9 @@ fn whole_seconds(text: &str) -> Option<f64> {
 /// The registered codes have at most 33 characters; tokens are longer than this.
 const MAX_ERROR_CODE: usize = 48;
 
+const ACCESS_TOKEN: Malformed =
+    Malformed { member: "access_token", rule: "must be a string of visible ASCII characters" };
+const TOKEN_TYPE: Malformed = Malformed { member: "token_type", rule: "must be Bearer" };
 const REFRESH_TOKEN: Malformed =
     Malformed { member: "refresh_token", rule: "must be a string of visible ASCII characters" };
 
