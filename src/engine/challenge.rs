@@ -43,97 +43,148 @@ pub enum Refusal {
 /// Reads the refusal of a request that carried a token. `header` is the field's value, several joined by commas as
 /// `Headers.get` does; `None` if there is none or CORS hides it, which a 401 must not be punished for.
 pub fn refusal(status: u16, header: Option<&str>) -> Refusal {
-    let challenges = match header {
-        Some(text) => parse(text),
-        None if status == 401 => return Refusal::Token,
-        None => return Refusal::Other,
+    let Some(header) = header else {
+        return if status == 401 { Refusal::Token } else { Refusal::Other };
     };
-    let ours = || challenges.iter().filter(|challenge| matches!(challenge.scheme.as_str(), "bearer" | "dpop"));
-    for challenge in ours() {
-        match challenge.param("error") {
-            Some("insufficient_scope") => {
-                return Refusal::Scope { scope: challenge.param("scope").map(Into::into) };
+    let mut token = false;
+    let mut challenge = Ours::default();
+    let mut cursor = Cursor { text: header, at: 0 };
+    loop {
+        let item = cursor.next_item();
+        if matches!(item, Some(Item::Scheme(..)) | None) {
+            match challenge.error.as_deref().filter(|_| challenge.ours) {
+                Some("insufficient_scope") => return Refusal::Scope { scope: challenge.scope },
+                Some("insufficient_user_authentication") => {
+                    let max_age_s = challenge.max_age.and_then(|text| digits(&text)).map(|seconds| seconds as f64);
+                    return Refusal::StepUp { acr_values: challenge.acr_values, max_age_s };
+                }
+                None | Some("invalid_token") => token |= challenge.ours && status == 401,
+                Some(_) => {}
             }
-            Some("insufficient_user_authentication") => {
-                return Refusal::StepUp {
-                    acr_values: challenge.param("acr_values").map(Into::into),
-                    max_age_s: challenge.param("max_age").and_then(seconds),
-                };
+        }
+        match item {
+            Some(Item::Scheme(name, _)) => {
+                let ours = name.eq_ignore_ascii_case("bearer") || name.eq_ignore_ascii_case("dpop");
+                challenge = Ours { ours, ..Ours::default() };
             }
-            _ => {}
+            Some(Item::Param(name, value)) => challenge.keep(name, value),
+            None => return if token { Refusal::Token } else { Refusal::Other },
         }
     }
-    let token =
-        status == 401 && ours().any(|challenge| matches!(challenge.param("error"), None | Some("invalid_token")));
-    if token { Refusal::Token } else { Refusal::Other }
 }
 
-fn seconds(text: &str) -> Option<f64> {
-    text.parse::<u32>().ok().map(f64::from)
+/// What counts of a challenge, if its scheme is one of ours.
+#[derive(Default)]
+struct Ours {
+    ours: bool,
+    error: Option<String>,
+    scope: Option<String>,
+    acr_values: Option<String>,
+    max_age: Option<String>,
 }
 
-/// No header that means something has more.
-const MAX_CHALLENGES: usize = 32;
+impl Ours {
+    fn keep(&mut self, name: &str, value: String) {
+        let place = match () {
+            () if name.eq_ignore_ascii_case("error") => &mut self.error,
+            () if name.eq_ignore_ascii_case("scope") => &mut self.scope,
+            () if name.eq_ignore_ascii_case("acr_values") => &mut self.acr_values,
+            () if name.eq_ignore_ascii_case("max_age") => &mut self.max_age,
+            () => return,
+        };
+        place.get_or_insert(value);
+    }
+}
 
-/// Reads a header value. What cannot be read is passed over.
+/// Reads a header value into its challenges. What cannot be read is passed over.
 pub fn parse(header: &str) -> Vec<Challenge> {
-    let mut cursor = Cursor { rest: header };
     let mut challenges: Vec<Challenge> = Vec::new();
-    while cursor.next_item() && challenges.len() < MAX_CHALLENGES {
-        let name = cursor.take(is_tchar);
-        if name.is_empty() {
-            cursor.skip_garbage();
-        } else if let Some(value) = cursor.value() {
-            let name = name.to_ascii_lowercase();
-            if let Some(challenge) = challenges.last_mut()
-                && challenge.param(&name).is_none()
-            {
-                challenge.params.push((name, value));
-            }
-        } else {
-            challenges.push(Challenge {
-                scheme: name.to_ascii_lowercase(),
-                token68: cursor.token68(),
+    let mut cursor = Cursor { text: header, at: 0 };
+    while let Some(item) = cursor.next_item() {
+        match (item, challenges.last_mut()) {
+            (Item::Scheme(scheme, token68), _) => challenges.push(Challenge {
+                scheme: scheme.to_ascii_lowercase(),
+                token68: token68.map(Into::into),
                 params: Vec::new(),
-            });
+            }),
+            (Item::Param(name, value), Some(challenge)) => {
+                let name = name.to_ascii_lowercase();
+                if challenge.param(&name).is_none() {
+                    challenge.params.push((name, value));
+                }
+            }
+            (Item::Param(..), None) => {}
         }
     }
     challenges
 }
 
+enum Item<'a> {
+    Scheme(&'a str, Option<&'a str>),
+    Param(&'a str, String),
+}
+
 struct Cursor<'a> {
-    rest: &'a str,
+    text: &'a str,
+    /// In bytes, at a character's first.
+    at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// Skips commas and white space; `false` at the end.
-    fn next_item(&mut self) -> bool {
-        self.rest = self.rest.trim_start_matches([',', ' ', '\t']);
-        !self.rest.is_empty()
+    fn next_item(&mut self) -> Option<Item<'a>> {
+        loop {
+            self.take(|byte| matches!(byte, b',' | b' ' | b'\t'));
+            let name = self.take(is_tchar);
+            if !name.is_empty() {
+                return Some(match self.value() {
+                    Some(value) => Item::Param(name, value),
+                    None => Item::Scheme(name, self.token68()),
+                });
+            }
+            // Garbage.
+            match self.peek()? {
+                b'"' => drop(self.quoted()),
+                _ => self.skip_char(),
+            }
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
     fn take(&mut self, is_wanted: fn(u8) -> bool) -> &'a str {
-        let end = self.rest.bytes().position(|byte| !is_wanted(byte)).unwrap_or(self.rest.len());
-        // Only ASCII is wanted anywhere, so this is a character boundary.
-        let (taken, rest) = self.rest.split_at_checked(end).unwrap_or_default();
-        self.rest = rest;
-        taken
+        let start = self.at;
+        while self.peek().is_some_and(is_wanted) {
+            self.at += 1;
+        }
+        self.since(start)
     }
 
-    fn skip_garbage(&mut self) {
-        if self.rest.starts_with('"') {
-            self.quoted();
-        } else {
-            let mut chars = self.rest.chars();
-            chars.next();
-            self.rest = chars.as_str();
-        }
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn skip_space(&mut self) {
+        self.take(|byte| matches!(byte, b' ' | b'\t'));
+    }
+
+    fn skip_char(&mut self) {
+        self.at += 1;
+        self.take(|byte| matches!(byte, 0x80..=0xBF));
     }
 
     /// `= value`, if that is what comes next.
     fn value(&mut self) -> Option<String> {
-        self.rest = skip_space(self.rest).strip_prefix('=').map(skip_space)?;
-        if self.rest.starts_with('"') {
+        let start = self.at;
+        self.skip_space();
+        if self.peek() != Some(b'=') {
+            self.at = start;
+            return None;
+        }
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b'"') {
             return Some(self.quoted());
         }
         // Wider than a token, for servers that forget the quotes.
@@ -143,44 +194,54 @@ impl<'a> Cursor<'a> {
     /// A quoted string, from its first quote; one without an end runs to the end.
     fn quoted(&mut self) -> String {
         let mut value = String::new();
-        let mut chars = self.rest.chars();
-        chars.next();
-        while let Some(char) = chars.next() {
-            match char {
-                '"' => break,
-                '\\' => value.extend(chars.next()),
-                _ => value.push(char),
+        self.at += 1;
+        loop {
+            value.push_str(self.take(|byte| !matches!(byte, b'"' | b'\\')));
+            let end = self.peek();
+            if end.is_some() {
+                self.at += 1;
             }
+            if end != Some(b'\\') {
+                return value;
+            }
+            let start = self.at;
+            if self.peek().is_some() {
+                self.skip_char();
+            }
+            value.push_str(self.since(start));
         }
-        self.rest = chars.as_str();
-        value
     }
 
     /// A token68 after a scheme and at least one space; it ends at a comma, which tells it from a parameter.
-    fn token68(&mut self) -> Option<String> {
-        let start = skip_space(self.rest);
-        if start.len() == self.rest.len() {
-            return None;
+    fn token68(&mut self) -> Option<&'a str> {
+        let before = self.at;
+        self.skip_space();
+        let start = self.at;
+        let body = self.take(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+        self.take(|byte| byte == b'=');
+        let token = self.since(start);
+        self.skip_space();
+        let ends = matches!(self.peek(), None | Some(b','));
+        if start > before && !body.is_empty() && ends {
+            return Some(token);
         }
-        let body = start.trim_start_matches(|char: char| {
-            char.is_ascii_alphanumeric() || matches!(char, '-' | '.' | '_' | '~' | '+' | '/')
-        });
-        let end = body.trim_start_matches('=');
-        let after = skip_space(end);
-        let token = start.get(..start.len().saturating_sub(end.len()))?;
-        if body.len() == start.len() || !(after.is_empty() || after.starts_with(',')) {
-            return None;
-        }
-        self.rest = after;
-        Some(token.into())
+        self.at = before;
+        None
     }
-}
-
-fn skip_space(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
 }
 
 /// A character of a token (RFC 9110 section 5.6.2).
 pub fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A whole number; what does not fit is as large as can be. `str::parse` costs twice the bytes.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        Some(number.saturating_mul(10).saturating_add(digit.into()))
+    })
 }

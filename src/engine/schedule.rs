@@ -1,5 +1,7 @@
 //! When to refresh: two clocks, lead time, jitter, back-off, `Retry-After`.
 
+use crate::engine::challenge::digits;
+
 /// A reading of both clocks in milliseconds, or a moment named on both.
 ///
 /// The wall clock can be set; the monotonic one may stand still while the machine sleeps. A moment has come when
@@ -16,7 +18,7 @@ impl Moment {
     /// The moment `ms` later.
     #[must_use]
     pub fn plus(self, ms: u64) -> Self {
-        Self { wall_ms: self.wall_ms.saturating_add(ms), mono_ms: self.mono_ms.saturating_add(ms) }
+        Self { wall_ms: self.wall_ms.wrapping_add(ms), mono_ms: self.mono_ms.wrapping_add(ms) }
     }
 
     /// The moment `ms` earlier.
@@ -127,14 +129,10 @@ const MAX_RETRY_AFTER_MS: u64 = 600_000;
 ///
 /// `date_ms` is the value read as an HTTP date by the platform, NaN if it is none.
 pub fn retry_after_ms(value: &str, date_ms: f64, now: Moment) -> Option<u64> {
-    let value = value.trim();
-    let ms = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are more than the cap.
-        value.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000)
-    } else if date_ms.is_finite() {
-        (date_ms as u64).saturating_sub(now.wall_ms)
-    } else {
-        return None;
+    let ms = match digits(value.trim_ascii()) {
+        Some(seconds) => seconds.saturating_mul(1000),
+        None if date_ms.is_finite() => (date_ms as u64).saturating_sub(now.wall_ms),
+        None => return None,
     };
     Some(ms.min(MAX_RETRY_AFTER_MS))
 }

@@ -2,6 +2,7 @@
 // Importing has to work where there is no browser, so every one of them may be undefined.
 
 export const {
+  AbortController,
   Array,
   ArrayBuffer,
   Blob,

@@ -4,7 +4,9 @@ import { intercept } from "./interceptor.js";
 import { load } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
+  AbortController,
   CustomEvent,
+  Map,
   Math,
   Object,
   Promise,
@@ -166,28 +168,43 @@ export class TokenWard extends EventTarget {
   }
 
   #host(refresh) {
-    const replied = (...args) => this.#core?.replied(...args);
+    const running = new Map();
+    const begin = (number) => {
+      const controller = new AbortController();
+      running.set(number, controller);
+      return controller.signal;
+    };
+    const replied = (epoch, number, ...answer) => {
+      running.delete(number);
+      this.#core?.replied(epoch, number, ...answer);
+    };
     return {
       wall: wallClock,
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
       parse,
+      abort: (number) => {
+        running.get(number)?.abort();
+        running.delete(number);
+      },
       post: (epoch, number, ...request) =>
-        post(...request).then(
+        post(...request, begin(number)).then(
           (reply) =>
             reply
               ? replied(epoch, number, ...reply, ANSWERED)
               : replied(epoch, number, 0, undefined, undefined, undefined, TOO_LARGE),
           () => replied(epoch, number, 0, undefined, undefined, undefined, NETWORK_FAILURE),
         ),
-      refresh: (epoch, number, signal) =>
+      refresh: (epoch, number) => {
+        const signal = begin(number);
         Promise.resolve()
           .then(() => refresh({ signal }))
           .then(
             (body) => replied(epoch, number, 200, undefined, undefined, body, CALLBACK_RESOLVED),
             (reason) => replied(epoch, number, 0, undefined, undefined, reason, CALLBACK_REJECTED),
-          ),
+          );
+      },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
       signedOut: (id, notRevoked) => this.#signOuts.deliver(id, notRevoked),
       emit: (name, detail) => {

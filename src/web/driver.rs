@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::AbortController;
 
 use super::convert::{self, to_js};
 use super::host::Host;
@@ -31,7 +30,6 @@ pub(super) struct Driver {
     authorization: RefCell<Option<(Stamp, JsValue)>>,
     timer: Timer,
     lifecycle: RefCell<Option<Lifecycle>>,
-    running: RefCell<Vec<(Ticket, AbortController)>>,
     draining: Cell<bool>,
     closed: Cell<bool>,
 }
@@ -46,7 +44,6 @@ impl Driver {
             host,
             timer: Timer::default(),
             lifecycle: RefCell::default(),
-            running: RefCell::default(),
             draining: Cell::default(),
             closed: Cell::default(),
         });
@@ -129,11 +126,7 @@ impl Driver {
     fn perform(&self, output: Output) {
         match output {
             Output::Start(ticket, work) => self.start(ticket, work),
-            Output::Abort(ticket) => {
-                if let Some(controller) = self.finished(ticket) {
-                    controller.abort();
-                }
-            }
+            Output::Abort(ticket) => self.host.abort(ticket.number),
             Output::Settle(waiter, settled) => {
                 let (outcome, after) = match settled {
                     Settled::Ready(after) => (0, convert::stamp_to_js(after)),
@@ -155,27 +148,17 @@ impl Driver {
     }
 
     fn start(&self, ticket: Ticket, work: Work) {
-        // Only a browser without AbortController fails here, and it would have no modules either.
-        let Ok(controller) = AbortController::new() else { return };
-        let signal = controller.signal();
-        self.running.borrow_mut().push((ticket, controller));
+        let Ticket { epoch, number } = ticket;
         let post = |url: &str, body: Secret, keepalive| {
             let body = Uint8Array::from(body.expose().as_bytes());
-            self.host.post(ticket.epoch, ticket.number, url, body, keepalive, MAX_RESPONSE_BYTES, &signal);
+            self.host.post(epoch, number, url, body, keepalive, MAX_RESPONSE_BYTES);
         };
         match work {
             Work::Refresh { body, .. } => post(&self.token_endpoint, body, false),
             // The app may leave the page right after sign-out.
             Work::Revoke { body } => post(&self.revocation_endpoint, body, true),
-            Work::Callback => self.host.refresh(ticket.epoch, ticket.number, &signal),
+            Work::Callback => self.host.refresh(epoch, number),
         }
-    }
-
-    /// Forgets a piece of IO; `None` if it was given up before.
-    pub(super) fn finished(&self, ticket: Ticket) -> Option<AbortController> {
-        let mut running = self.running.borrow_mut();
-        let at = running.iter().position(|(known, _)| *known == ticket)?;
-        Some(running.swap_remove(at).1)
     }
 
     fn emit(&self, event: &Event) {

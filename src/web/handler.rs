@@ -117,9 +117,6 @@ impl Core {
         how: u8,
     ) {
         let ticket = Ticket { epoch, number };
-        if self.driver.finished(ticket).is_none() {
-            return;
-        }
         let now = self.driver.now();
         let exchange = convert::exchange(&self.driver.host, status, retry_after, dpop_nonce, body, how, now);
         self.driver.engine().answered(ticket, &exchange, now);

@@ -2,7 +2,6 @@
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::AbortSignal;
 
 #[wasm_bindgen]
 extern "C" {
@@ -29,22 +28,17 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn parse(this: &Host, text: &str) -> JsValue;
 
+    /// Ends a piece of IO whose answer is not wanted.
+    #[wasm_bindgen(method)]
+    pub fn abort(this: &Host, number: u32);
+
     /// POSTs a form, overwrites `body`, and comes back with [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
-    pub fn post(
-        this: &Host,
-        epoch: u32,
-        number: u32,
-        url: &str,
-        body: Uint8Array,
-        keepalive: bool,
-        max_bytes: u32,
-        signal: &AbortSignal,
-    );
+    pub fn post(this: &Host, epoch: u32, number: u32, url: &str, body: Uint8Array, keepalive: bool, max_bytes: u32);
 
     /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
-    pub fn refresh(this: &Host, epoch: u32, number: u32, signal: &AbortSignal);
+    pub fn refresh(this: &Host, epoch: u32, number: u32);
 
     /// Ends a request's wait. `outcome` is 0 ready, 1 unavailable, 2 signed out, 3 closed; `after` goes back to
     /// [`Core::authorize`](super::Core::authorize).

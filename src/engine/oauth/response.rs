@@ -1,5 +1,6 @@
 //! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 
+use crate::engine::challenge::digits;
 use crate::engine::token::{AccessToken, JwtTimes, RefreshToken, Secret, lifetime_ms};
 
 /// A member of a JSON object.
@@ -105,8 +106,7 @@ impl TokenAnswer {
 
 /// `3600`, also as `3600.0`. Parsing any float would cost 10 kB of tables.
 fn whole_seconds(text: &str) -> Option<f64> {
-    let whole = text.trim().split('.').next()?;
-    whole.parse::<u32>().ok().map(f64::from)
+    digits(text.trim_ascii().split('.').next()?).map(|seconds| seconds as f64)
 }
 
 /// The registered codes have at most 33 characters; tokens are longer than this.
