@@ -1,0 +1,393 @@
+//! A ward under virtual time, and what servers answer it.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use proptest::test_runner::Config as ProptestConfig;
+use tokenward::engine::config::{Options, Resource};
+use tokenward::engine::event::{Event, Reason};
+use tokenward::engine::failure::{Answer, Cause, Exchange};
+use tokenward::engine::oauth::response::{Grant, Member, TokenAnswer};
+use tokenward::engine::resource::RuleId;
+use tokenward::engine::revocation::{Hint, SignOutId};
+use tokenward::engine::schedule::Moment;
+use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
+use tokenward::engine::token::Secret;
+use tokenward::engine::{Engine, Output, Request, Ticket, Work};
+
+pub const API: &str = "https://api.test/v1/";
+pub const SECOND: u64 = 1_000;
+pub const MINUTE: u64 = 60 * SECOND;
+pub const HOUR: u64 = 60 * MINUTE;
+pub const DAY: u64 = 24 * HOUR;
+
+/// The clocks start well apart, so that neither passes for the other.
+pub const START: Moment = Moment { wall_ms: 1_800_000_000_000, mono_ms: 5_000_000_000 };
+
+/// A failure prints its input; a file of them beside the tests would only grow.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// A ward that renews with the `refresh_token` grant.
+pub fn options() -> Options {
+    Options {
+        client_id: Some("spa".into()),
+        token_endpoint: Some("https://id.test/token".into()),
+        revocation_endpoint: Some("https://id.test/revoke".into()),
+        resources: vec![Resource { url: API.into(), methods: None }],
+        ..Options::default()
+    }
+}
+
+/// A ward that renews with the app's callback.
+pub fn callback_options() -> Options {
+    Options {
+        client_id: None,
+        token_endpoint: None,
+        revocation_endpoint: None,
+        has_refresh_callback: true,
+        ..options()
+    }
+}
+
+/// A ward that has nothing to renew with.
+pub fn bare_options() -> Options {
+    Options { has_refresh_callback: false, ..callback_options() }
+}
+
+pub fn text(text: &str) -> Member {
+    Member::Text(Secret::new(text.into()))
+}
+
+/// A token response that lives for five minutes.
+pub fn response(access: &str, refresh: Option<&str>) -> TokenAnswer {
+    TokenAnswer {
+        access_token: text(access),
+        token_type: text("Bearer"),
+        expires_in: Member::Number(300.0),
+        refresh_token: refresh.map_or(Member::Absent, text),
+        ..TokenAnswer::default()
+    }
+}
+
+pub fn error_response(error: &str) -> TokenAnswer {
+    TokenAnswer { error: text(error), ..TokenAnswer::default() }
+}
+
+pub fn grant(response: TokenAnswer) -> Grant {
+    response.read().expect("a token response")
+}
+
+pub fn answered(status: u16, body: Option<TokenAnswer>) -> Exchange {
+    Exchange::Answered(Answer { status, body, ..Answer::default() })
+}
+
+/// 200 with new tokens.
+pub fn renewed(access: &str, refresh: Option<&str>) -> Exchange {
+    answered(200, Some(response(access, refresh)))
+}
+
+/// An OAuth error response.
+pub fn refused_with(error: &str) -> Exchange {
+    answered(400, Some(error_response(error)))
+}
+
+/// 429 or 503 with `Retry-After`.
+pub fn delayed(status: u16, retry_after_ms: u64) -> Exchange {
+    Exchange::Answered(Answer { status, retry_after_ms: Some(retry_after_ms), ..Answer::default() })
+}
+
+pub fn network_failure() -> Exchange {
+    Exchange::Failed(Cause::Network)
+}
+
+/// A shell for one engine, with clocks that only move when told to. It keeps what the engine put out.
+pub struct World {
+    pub engine: Engine,
+    pub now: Moment,
+    /// Refreshes begun and neither answered nor aborted.
+    pub running: Vec<(Ticket, Work)>,
+    /// Revocations begun and neither answered nor aborted.
+    pub revoking: Vec<(Ticket, Work)>,
+    /// When each refresh was begun.
+    pub started: Vec<Moment>,
+    pub aborted: Vec<Ticket>,
+    pub settled: Vec<(WaiterId, Settled)>,
+    pub events: Vec<Event>,
+    pub signed_out: Vec<(SignOutId, Vec<Hint>)>,
+}
+
+impl World {
+    pub fn new(options: Options) -> Self {
+        Self::seeded(options, 42)
+    }
+
+    pub fn seeded(options: Options, seed: u64) -> Self {
+        Self {
+            engine: Engine::new(options.read().expect("good options"), seed, true),
+            now: START,
+            running: Vec::new(),
+            revoking: Vec::new(),
+            started: Vec::new(),
+            aborted: Vec::new(),
+            settled: Vec::new(),
+            events: Vec::new(),
+            signed_out: Vec::new(),
+        }
+    }
+
+    /// Signed in for five minutes, with `access-1` and `refresh-1`.
+    pub fn signed_in(options: Options) -> Self {
+        let mut world = Self::new(options);
+        world.set_tokens(response("access-1", Some("refresh-1")));
+        world.events.clear();
+        world
+    }
+
+    /// Signed in, the token expired, a refresh begun for one who waits.
+    pub fn refreshing(options: Options) -> (Self, WaiterId) {
+        let mut world = Self::signed_in(options);
+        world.sleep(10 * MINUTE);
+        let waiter = world.must_wait(None);
+        world.events.clear();
+        (world, waiter)
+    }
+
+    pub fn rule(&self) -> RuleId {
+        self.engine.find_rule(API).expect("the API is on the list")
+    }
+
+    pub fn request(&self) -> Request {
+        Request { rule: self.rule(), ..Request::default() }
+    }
+
+    /// Takes what the engine has to say.
+    pub fn drain(&mut self) {
+        loop {
+            let outputs = self.engine.take_outputs();
+            if outputs.is_empty() {
+                return;
+            }
+            for output in outputs {
+                self.perform(output);
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Start(ticket, work @ Work::Revoke { .. }) => self.revoking.push((ticket, work)),
+            Output::Start(ticket, work) => {
+                self.running.push((ticket, work));
+                self.started.push(self.now);
+            }
+            Output::Abort(ticket) => {
+                self.running.retain(|(known, _)| *known != ticket);
+                self.revoking.retain(|(known, _)| *known != ticket);
+                self.aborted.push(ticket);
+            }
+            Output::Settle(waiter, settled) => self.settled.push((waiter, settled)),
+            Output::Event(event) => self.events.push(event),
+            Output::SignedOut(id, left) => self.signed_out.push((id, left)),
+        }
+    }
+
+    pub fn set_tokens(&mut self, response: TokenAnswer) {
+        self.set_tokens_aged(response, 0);
+    }
+
+    /// As `setTokens(response, { requestedAt })`.
+    pub fn set_tokens_aged(&mut self, response: TokenAnswer, age_ms: u64) {
+        self.engine.set_tokens(grant(response), self.now.minus(age_ms), self.now);
+        self.drain();
+    }
+
+    /// A GET to the API.
+    pub fn get(&mut self) -> Permit {
+        self.get_after(None)
+    }
+
+    pub fn get_after(&mut self, after: Option<Stamp>) -> Permit {
+        self.authorize(self.request(), after)
+    }
+
+    /// A POST to the API with a stream for a body.
+    pub fn stream(&mut self) -> Permit {
+        self.authorize(Request { one_shot: true, ..self.request() }, None)
+    }
+
+    pub fn authorize(&mut self, request: Request, after: Option<Stamp>) -> Permit {
+        let permit = self.engine.authorize(request, "GET", after, self.now);
+        self.drain();
+        permit
+    }
+
+    pub fn wait(&mut self, after: Option<Stamp>) -> WaiterId {
+        let waiter = self.engine.wait(after, self.now.mono_ms);
+        self.drain();
+        waiter
+    }
+
+    /// A GET that has to wait, and does.
+    pub fn must_wait(&mut self, after: Option<Stamp>) -> WaiterId {
+        assert_eq!(self.get_after(after), Permit::Wait);
+        self.wait(after)
+    }
+
+    pub fn cancel(&mut self, waiter: WaiterId) {
+        self.engine.cancel(waiter);
+        self.drain();
+    }
+
+    pub fn renew(&mut self) -> Option<WaiterId> {
+        let waiter = self.engine.renew(self.now);
+        self.drain();
+        waiter
+    }
+
+    /// The API answers 401 to a GET that carried this token.
+    pub fn unauthorized(&mut self, stamp: Stamp, replayed: bool) -> bool {
+        self.refused(self.request(), stamp, Some("Bearer error=\"invalid_token\""), None, replayed)
+    }
+
+    pub fn refused(
+        &mut self,
+        request: Request,
+        stamp: Stamp,
+        challenge: Option<&str>,
+        redirected_to: Option<&str>,
+        replayed: bool,
+    ) -> bool {
+        let repeat = self.engine.refused(request, "GET", stamp, 401, challenge, redirected_to, replayed, self.now);
+        self.drain();
+        repeat
+    }
+
+    /// The ticket of the one refresh under way.
+    pub fn flight(&self) -> Ticket {
+        assert_eq!(self.running.len(), 1, "refreshes under way");
+        self.running[0].0
+    }
+
+    /// The body of the one refresh under way.
+    pub fn body(&self) -> &str {
+        self.flight();
+        match &self.running[0].1 {
+            Work::Refresh { body, .. } => body.expose(),
+            other => panic!("{other:?} has no body"),
+        }
+    }
+
+    /// Answers the one refresh under way.
+    pub fn answer(&mut self, exchange: Exchange) {
+        let ticket = self.flight();
+        self.answer_ticket(ticket, exchange);
+    }
+
+    pub fn answer_ticket(&mut self, ticket: Ticket, exchange: Exchange) {
+        self.running.retain(|(known, _)| *known != ticket);
+        self.revoking.retain(|(known, _)| *known != ticket);
+        self.engine.answered(ticket, &exchange, self.now);
+        self.drain();
+    }
+
+    pub fn sign_out(&mut self) -> SignOutId {
+        let id = self.engine.sign_out(self.now);
+        self.drain();
+        id
+    }
+
+    pub fn close(&mut self) {
+        self.engine.close();
+        self.drain();
+    }
+
+    pub fn set_online(&mut self, online: bool) {
+        self.engine.set_online(online, self.now);
+        self.drain();
+    }
+
+    pub fn tick(&mut self) {
+        self.engine.tick(self.now);
+        self.drain();
+    }
+
+    /// Both clocks go on, with a timer set for every deadline on the way.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.now.plus(ms);
+        let mut at_once = 0;
+        while self.now.mono_ms < end.mono_ms {
+            let left = end.mono_ms - self.now.mono_ms;
+            let step = self.engine.deadline_ms(self.now).map_or(left, |deadline| deadline.min(left));
+            at_once = if step == 0 { at_once + 1 } else { 0 };
+            assert!(at_once < 3, "a timer that fires without end");
+            self.now = self.now.plus(step);
+            self.tick();
+        }
+    }
+
+    /// The machine sleeps: the wall clock goes on alone, and no timer fires.
+    pub fn sleep(&mut self, ms: u64) {
+        self.now.wall_ms += ms;
+    }
+
+    /// Milliseconds from now to the next refresh, which is waited for.
+    pub fn pass_until_refresh(&mut self, limit_ms: u64) -> Option<u64> {
+        let (begun, from) = (self.started.len(), self.now);
+        while self.started.len() == begun && from.elapsed_ms(self.now) < limit_ms {
+            let left = limit_ms - from.elapsed_ms(self.now);
+            let step = self.engine.deadline_ms(self.now).map_or(left, |deadline| deadline.min(left));
+            self.pass(step.max(1));
+        }
+        (self.started.len() > begun).then(|| from.elapsed_ms(self.now))
+    }
+
+    /// Both clocks go on while a server answers every refresh at once and the app asks every `request_ms`.
+    pub fn live(&mut self, ms: u64, request_ms: Option<u64>, mut serve: impl FnMut() -> Exchange) {
+        let end = self.now.mono_ms + ms;
+        let mut next_request = self.now.mono_ms;
+        while self.now.mono_ms < end {
+            if request_ms.is_some() && self.now.mono_ms >= next_request {
+                next_request += request_ms.unwrap_or_default();
+                if self.get() == Permit::Wait {
+                    self.wait(None);
+                }
+            }
+            for ticket in self.running.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>() {
+                self.answer_ticket(ticket, serve());
+            }
+            let until = if request_ms.is_some() { next_request.min(end) } else { end };
+            let left = until.saturating_sub(self.now.mono_ms);
+            let step = self.engine.deadline_ms(self.now).map_or(left, |deadline| deadline.min(left));
+            self.pass(step.max(1));
+        }
+    }
+
+    pub fn settled_as(&self, waiter: WaiterId) -> Option<Settled> {
+        let mut found = self.settled.iter().filter(|(known, _)| *known == waiter).map(|(_, settled)| *settled);
+        let first = found.next();
+        assert_eq!(found.next(), None, "settled twice");
+        first
+    }
+
+    /// The header's value, without `Bearer `.
+    pub fn access_token(&self) -> Option<String> {
+        let value = self.engine.authorization()?;
+        Some(value.expose().strip_prefix("Bearer ").expect("a bearer token").into())
+    }
+
+    /// Why the session ended, if it did since the events were last cleared.
+    pub fn sign_out_reason(&self) -> Option<Reason> {
+        let mut reasons = self.events.iter().filter_map(|event| match event {
+            Event::SignedOut(detail) => Some(detail.reason),
+            _ => None,
+        });
+        let first = reasons.next();
+        assert_eq!(reasons.next(), None, "signed out twice");
+        first
+    }
+
+    /// The names of the events, in order, which are forgotten.
+    pub fn event_names(&mut self) -> Vec<&'static str> {
+        self.events.drain(..).map(|event| event.record().0).collect()
+    }
+}
