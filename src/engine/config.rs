@@ -22,6 +22,8 @@ pub struct Options {
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "described in index.d.ts")]
 pub struct Resource {
+    /// For messages: `resources[2]`
+    pub name: String,
     pub url: String,
     pub methods: Option<Vec<String>>,
 }
@@ -37,7 +39,7 @@ pub struct Broken {
 
 impl Broken {
     /// Names the key and the rule.
-    pub fn new(key: impl Into<String>, rule: &'static str) -> Self {
+    pub fn new(key: &str, rule: &'static str) -> Self {
         Self { key: key.into(), rule }
     }
 }
@@ -51,10 +53,6 @@ pub struct Setup {
     pub resources: Resources,
     /// The client to revoke tokens as, if there is an endpoint for it.
     pub revoke_as: Option<String>,
-    /// Empty if there is none.
-    pub token_endpoint: String,
-    /// Empty if there is none.
-    pub revocation_endpoint: String,
 }
 
 impl Options {
@@ -63,25 +61,18 @@ impl Options {
     /// # Errors
     /// The first key that breaks a rule.
     pub fn read(&self) -> Result<Setup, Broken> {
-        let endpoints =
-            [("endpoints.token", &self.token_endpoint), ("endpoints.revocation", &self.revocation_endpoint)];
-        for (key, url) in endpoints {
-            if let Some(url) = url {
-                check_endpoint(url, self.allow_http).map_err(|refused| Broken::new(key, refused.rule()))?;
-                if self.client_id.is_none() {
-                    return Err(Broken::new("clientId", "must be set where endpoints are"));
-                }
-            }
-        }
+        self.check_endpoint("endpoints.token", &self.token_endpoint)?;
+        self.check_endpoint("endpoints.revocation", &self.revocation_endpoint)?;
         if self.has_refresh_callback && self.token_endpoint.is_some() {
             return Err(Broken::new("refresh", "must not be set together with endpoints.token"));
         }
         let mut resources = Resources::default();
-        for (at, entry) in self.resources.iter().enumerate() {
-            resources.add(&entry.url, entry.methods.as_deref(), self.allow_http).map_err(|refused| {
-                let member = if refused == Refused::Method { "methods" } else { "url" };
-                Broken::new(entry_key(at, member), refused.rule())
-            })?;
+        for entry in &self.resources {
+            if let Err(refused) = resources.add(&entry.url, entry.methods.as_deref(), self.allow_http) {
+                let mut key = entry.name.clone();
+                key.push_str(if refused == Refused::Method { ".methods" } else { ".url" });
+                return Err(Broken { key, rule: refused.rule() });
+            }
         }
         let config = Config {
             source: match (&self.token_endpoint, &self.client_id) {
@@ -89,57 +80,32 @@ impl Options {
                 _ if self.has_refresh_callback => Source::Callback,
                 _ => Source::Nothing,
             },
-            wait_ms: ms("waitSeconds", self.wait_s, 30.0, 1.0..=600.0, "must be a number from 1 to 600")?,
-            request_timeout_ms: ms(
-                "requestTimeoutSeconds",
-                self.request_timeout_s,
-                15.0,
-                1.0..=300.0,
-                "must be a number from 1 to 300",
-            )?,
+            wait_ms: ms(self.wait_s.unwrap_or(30.0), 600.0)
+                .ok_or(Broken::new("waitSeconds", "must be a number from 1 to 600"))?,
+            request_timeout_ms: ms(self.request_timeout_s.unwrap_or(15.0), 300.0)
+                .ok_or(Broken::new("requestTimeoutSeconds", "must be a number from 1 to 300"))?,
             max_outage_ms: match self.max_outage_s {
                 None => None,
-                limit => Some(ms("maxOutageSeconds", limit, 0.0, 1.0..=1e9, "must be a number of at least 1")?),
+                Some(limit) => {
+                    Some(ms(limit, 1e9).ok_or(Broken::new("maxOutageSeconds", "must be a number from 1 to 1e9"))?)
+                }
             },
         };
-        Ok(Setup {
-            config,
-            resources,
-            revoke_as: self.client_id.clone().filter(|_| self.revocation_endpoint.is_some()),
-            token_endpoint: self.token_endpoint.clone().unwrap_or_default(),
-            revocation_endpoint: self.revocation_endpoint.clone().unwrap_or_default(),
-        })
+        let revoke_as = self.client_id.clone().filter(|_| self.revocation_endpoint.is_some());
+        Ok(Setup { config, resources, revoke_as })
     }
-}
 
-/// `resources[at].member`
-fn entry_key(at: usize, member: &str) -> String {
-    let mut key = String::from("resources[");
-    key.push_str(&decimal(at));
-    key.push_str("].");
-    key.push_str(member);
-    key
-}
-
-/// `format!` would bring its machinery along.
-fn decimal(mut number: usize) -> String {
-    let mut digits = Vec::new();
-    loop {
-        digits.insert(0, b'0' + (number % 10) as u8);
-        number /= 10;
-        if number == 0 {
-            return String::from_utf8(digits).unwrap_or_default();
+    fn check_endpoint(&self, key: &str, url: &Option<String>) -> Result<(), Broken> {
+        let Some(url) = url else { return Ok(()) };
+        match check_endpoint(url, self.allow_http) {
+            Err(refused) => Err(Broken::new(key, refused.rule())),
+            Ok(()) if self.client_id.is_none() => Err(Broken::new("clientId", "must be set where endpoints are")),
+            Ok(()) => Ok(()),
         }
     }
 }
 
-fn ms(
-    key: &str,
-    seconds: Option<f64>,
-    default: f64,
-    allowed: core::ops::RangeInclusive<f64>,
-    rule: &'static str,
-) -> Result<u64, Broken> {
-    let seconds = seconds.unwrap_or(default);
-    if allowed.contains(&seconds) { Ok((seconds * 1000.0) as u64) } else { Err(Broken::new(key, rule)) }
+/// Seconds, of which there must be at least one.
+fn ms(seconds: f64, max: f64) -> Option<u64> {
+    (1.0..=max).contains(&seconds).then_some((seconds * 1000.0) as u64)
 }

@@ -104,7 +104,7 @@ impl Engine {
 
     /// Whether a request may go, and how. `after`: it needs a newer token than this.
     pub fn authorize(&mut self, request: Request, method: &str, after: Option<Stamp>, now: Moment) -> Permit {
-        if request.own_authorization || request.no_cors || !self.resources.permits(request.rule, method) {
+        if request.own_authorization || request.no_cors || self.resources.url(request.rule, method).is_none() {
             return Permit::Anonymous;
         }
         self.session.permit(after, request.one_shot, now)
@@ -179,10 +179,17 @@ impl Engine {
     /// Signs out, and asks the server to revoke the tokens. [`Output::SignedOut`] follows.
     pub fn sign_out(&mut self, now: Moment) -> SignOutId {
         self.sign_outs = self.sign_outs.wrapping_add(1);
+        let id = self.sign_outs;
         let (refresh, access) = self.session.end(Reason::SignOut, None);
-        let session = &mut self.session;
-        self.revocations.begin(self.sign_outs, refresh, access, || session.ticket(), now);
-        self.sign_outs
+        // The refresh token first: with it, the server usually revokes the rest.
+        if let Some(token) = refresh {
+            self.revocations.ask(id, self.session.ticket(), token.expose(), "refresh_token", now);
+        }
+        if let Some(token) = access {
+            self.revocations.ask(id, self.session.ticket(), token.expose(), "access_token", now);
+        }
+        self.revocations.finish(id);
+        id
     }
 
     /// A piece of IO ended.

@@ -3,24 +3,20 @@
 //! Everything here works on URLs as the browser's parser serialised them (WHATWG URL), never on what an app wrote: by
 //! then hosts are lower case and punycode, default ports are gone, `\` is `/`, dot segments are resolved.
 
+use crate::engine::challenge::is_tchar;
+
 /// Names an allow-list path for the length of a request.
 pub type RuleId = u32;
 
-/// One entry of the allow-list.
+/// One entry of the allow-list; or an origin that only has entries further down, which has no URL.
 #[derive(Debug)]
 struct Entry {
-    /// The URL, for events.
-    url: Box<str>,
+    /// An origin, or an origin and a path, without a slash at the end.
+    prefix: String,
+    /// As configured, for events.
+    url: String,
     /// `None`: every method.
     methods: Option<Vec<String>>,
-}
-
-/// An origin, or an origin and a path, without a slash at the end.
-#[derive(Debug)]
-struct Rule {
-    prefix: Box<str>,
-    /// Empty for an origin that only has entries further down.
-    entries: Vec<Entry>,
 }
 
 /// Why an entry was refused.
@@ -60,8 +56,8 @@ impl Refused {
 /// The allow-list. Looking a URL up costs the same however long it is.
 #[derive(Debug, Default)]
 pub struct Resources {
-    rules: Vec<Rule>,
-    /// Hash of each rule's prefix and its place in `rules`, sorted.
+    entries: Vec<Entry>,
+    /// Hash of each entry's prefix and its place in `entries`, sorted.
     index: Vec<(u32, RuleId)>,
     /// Segments of the longest path.
     depth: usize,
@@ -80,100 +76,99 @@ impl Resources {
         if has_encoded_slash(parts.path) {
             return Err(Refused::Ambiguous);
         }
-        let methods = match methods {
-            None => None,
-            Some(list) => Some(read_methods(list)?),
+        if !methods.is_none_or(is_method_list) {
+            return Err(Refused::Method);
+        }
+        let prefix = href.trim_end_matches('/');
+        let is_taken = |entry: &Entry| match methods {
+            None => !entry.url.is_empty(),
+            Some(list) => list.iter().any(|method| entry.permits(method)),
         };
-        let path = parts.path.trim_end_matches('/');
-        let prefix = parts.origin.len().saturating_add(path.len());
-        let prefix = href.get(..prefix).ok_or(Refused::NotHttp)?;
-        let known = self.find(hash(prefix), prefix);
-        if let Some(rule) = known.and_then(|id| self.rules.get(id as usize))
-            && rule.entries.iter().any(|entry| overlap(&entry.methods, &methods))
-        {
+        if self.first(hash(prefix), |entry| entry.prefix == prefix && is_taken(entry)).is_some() {
             return Err(Refused::Duplicate);
         }
-        self.rule(parts.origin);
-        let id = self.rule(prefix);
-        if let Some(rule) = self.rules.get_mut(id as usize) {
-            rule.entries.push(Entry { url: href.into(), methods });
+        if prefix != parts.origin && self.find(hash(parts.origin), parts.origin).is_none() {
+            self.push(Entry { prefix: parts.origin.into(), url: String::new(), methods: Some(Vec::new()) });
         }
-        self.depth = self.depth.max(path.matches('/').count());
+        self.push(Entry { prefix: prefix.into(), url: href.into(), methods: methods.map(Into::into) });
+        self.depth = self.depth.max(prefix.bytes().filter(|byte| *byte == b'/').count().saturating_sub(2));
         Ok(())
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let hash = hash(&entry.prefix);
+        self.index.insert(self.start_of(hash), (hash, self.entries.len() as RuleId));
+        self.entries.push(entry);
     }
 
     /// The rule of the longest path that covers this URL. `href` is the URL as the browser serialised it.
     pub fn find_rule(&self, href: &str) -> Option<RuleId> {
         let parts = split(href)?;
-        let origin_end = parts.origin.len();
         let mut state = hash(parts.origin);
-        let origin = self.find(state, parts.origin)?;
-        let mut found = self.with_entries(origin);
+        let mut found = self.find(state, parts.origin)?;
         let mut depth = 0;
         // Byte by byte, so that one pass hashes every prefix of the path.
-        for (at, byte) in parts.path.bytes().enumerate() {
+        let mut bytes = parts.path.bytes().enumerate();
+        while depth < self.depth {
+            let next = bytes.next();
+            let (at, byte) = next.unwrap_or((parts.path.len(), b'/'));
             if byte == b'/' && at > 0 {
-                found = self.find_at(state, href, origin_end.saturating_add(at)).or(found);
+                let prefix = href.get(..parts.origin.len().wrapping_add(at))?;
+                found = self.find(state, prefix).unwrap_or(found);
                 depth += 1;
-                if depth >= self.depth {
-                    break;
-                }
+            }
+            if next.is_none() {
+                break;
             }
             state = hash_byte(state, byte);
         }
-        if depth < self.depth {
-            found = self.find_at(state, href, origin_end.saturating_add(parts.path.len())).or(found);
-        }
-        found.filter(|_| !is_ambiguous(parts.path))
+        let is_listed = self.entry(found).is_some_and(|entry| !entry.url.is_empty());
+        (is_listed && !is_ambiguous(parts.path)).then_some(found)
     }
 
-    /// Whether a request of this method may carry a token.
-    pub fn permits(&self, id: RuleId, method: &str) -> bool {
-        self.entry(id, method).is_some()
-    }
-
-    /// The URL of the entry, as configured.
+    /// The URL of the entry under which a request of this method may carry a token, as configured.
     pub fn url(&self, id: RuleId, method: &str) -> Option<&str> {
-        self.entry(id, method).map(|entry| &*entry.url)
+        let prefix = &self.entry(id)?.prefix;
+        self.first(hash(prefix), |entry| entry.prefix == *prefix && entry.permits(method))
+            .and_then(|id| self.entry(id))
+            .map(|entry| entry.url.as_str())
     }
 
-    fn entry(&self, id: RuleId, method: &str) -> Option<&Entry> {
-        let rule = self.rules.get(id as usize)?;
-        rule.entries.iter().find(|entry| match &entry.methods {
-            None => true,
-            Some(list) => list.iter().any(|listed| same_method(listed, method)),
-        })
-    }
-
-    fn with_entries(&self, id: RuleId) -> Option<RuleId> {
-        self.rules.get(id as usize).filter(|rule| !rule.entries.is_empty()).map(|_| id)
-    }
-
-    fn find_at(&self, hash: u32, href: &str, end: usize) -> Option<RuleId> {
-        self.find(hash, href.get(..end)?).and_then(|id| self.with_entries(id))
+    fn entry(&self, id: RuleId) -> Option<&Entry> {
+        self.entries.get(id as usize)
     }
 
     fn find(&self, hash: u32, prefix: &str) -> Option<RuleId> {
-        let start = self.index.partition_point(|(known, _)| *known < hash);
-        self.index
-            .get(start..)?
-            .iter()
-            .take_while(|(known, _)| *known == hash)
-            .map(|(_, id)| *id)
-            .find(|id| self.rules.get(*id as usize).is_some_and(|rule| &*rule.prefix == prefix))
+        self.first(hash, |entry| entry.prefix == prefix)
     }
 
-    /// Finds or makes the rule of a prefix.
-    fn rule(&mut self, prefix: &str) -> RuleId {
-        let hash = hash(prefix);
-        if let Some(id) = self.find(hash, prefix) {
-            return id;
+    /// The first entry of this hash that is wanted.
+    fn first(&self, hash: u32, is_wanted: impl Fn(&Entry) -> bool) -> Option<RuleId> {
+        let mut at = self.start_of(hash);
+        loop {
+            let (known, id) = *self.index.get(at)?;
+            if known != hash {
+                return None;
+            }
+            if self.entry(id).is_some_and(&is_wanted) {
+                return Some(id);
+            }
+            at += 1;
         }
-        let id = self.rules.len() as RuleId;
-        self.rules.push(Rule { prefix: prefix.into(), entries: Vec::new() });
-        let at = self.index.partition_point(|known| *known < (hash, id));
-        self.index.insert(at, (hash, id));
-        id
+    }
+
+    /// Where the entries of this hash stand in the index.
+    fn start_of(&self, hash: u32) -> usize {
+        self.index.partition_point(|(known, _)| *known < hash)
+    }
+}
+
+impl Entry {
+    fn permits(&self, method: &str) -> bool {
+        match &self.methods {
+            None => true,
+            Some(list) => list.iter().any(|listed| same_method(listed, method)),
+        }
     }
 }
 
@@ -294,19 +289,9 @@ fn decoded(bytes: &mut core::str::Bytes<'_>) -> u8 {
     byte
 }
 
-fn read_methods(list: &[String]) -> Result<Vec<String>, Refused> {
-    let is_method = |method: &String| !method.is_empty() && method.bytes().all(crate::engine::challenge::is_tchar);
-    if list.is_empty() || !list.iter().all(is_method) {
-        return Err(Refused::Method);
-    }
-    Ok(list.to_vec())
-}
-
-fn overlap(a: &Option<Vec<String>>, b: &Option<Vec<String>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => a.iter().any(|one| b.iter().any(|other| same_method(one, other))),
-        _ => true,
-    }
+fn is_method_list(list: &[String]) -> bool {
+    let is_method = |method: &String| !method.is_empty() && method.bytes().all(is_tchar);
+    !list.is_empty() && list.iter().all(is_method)
 }
 
 /// `fetch` upper-cases these six and leaves the case of every other method alone (Fetch standard, "normalize a method").

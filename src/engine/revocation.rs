@@ -2,7 +2,6 @@
 
 use crate::engine::oauth::request;
 use crate::engine::schedule::Moment;
-use crate::engine::token::{AccessToken, RefreshToken};
 use crate::engine::{Output, Ticket, Work};
 
 /// Token type hint (RFC 7009 section 2.1).
@@ -11,20 +10,15 @@ pub type Hint = &'static str;
 /// Names a sign-out.
 pub type SignOutId = u32;
 
+/// A token that the server was asked to revoke, or would have been.
 #[derive(Debug)]
-struct Pending {
+struct Asked {
     ticket: Ticket,
     sign_out: SignOutId,
     hint: Hint,
-    deadline_mono_ms: u64,
-}
-
-/// A sign-out that is not answered in full.
-#[derive(Debug)]
-struct Open {
-    id: SignOutId,
-    /// What the server did not confirm.
-    left: Vec<Hint>,
+    /// `None` once there is an answer, or none to come.
+    deadline_mono_ms: Option<u64>,
+    confirmed: bool,
 }
 
 /// The revocations under way. They outlive the session whose tokens they carry.
@@ -33,8 +27,7 @@ pub struct Revocations {
     /// RFC 6749 section 2.2; `None` without a revocation endpoint.
     client_id: Option<String>,
     timeout_ms: u64,
-    pending: Vec<Pending>,
-    open: Vec<Open>,
+    asked: Vec<Asked>,
     pub(super) outputs: Vec<Output>,
 }
 
@@ -44,75 +37,63 @@ impl Revocations {
         Self { client_id, timeout_ms, ..Self::default() }
     }
 
-    /// Asks the server to revoke these, the refresh token first: with it usually goes the rest.
-    pub(super) fn begin(
-        &mut self,
-        id: SignOutId,
-        refresh: Option<RefreshToken>,
-        access: Option<AccessToken>,
-        mut ticket: impl FnMut() -> Ticket,
-        now: Moment,
-    ) {
-        let mut open = Open { id, left: Vec::new() };
-        let refresh = refresh.as_ref().map(|token| (token.expose(), "refresh_token"));
-        let access = access.as_ref().map(|token| (token.expose(), "access_token"));
-        for (token, hint) in [refresh, access].into_iter().flatten() {
-            let Some(client_id) = &self.client_id else {
-                open.left.push(hint);
-                continue;
-            };
-            let ticket = ticket();
-            let deadline_mono_ms = now.mono_ms.saturating_add(self.timeout_ms);
-            self.pending.push(Pending { ticket, sign_out: id, hint, deadline_mono_ms });
+    /// Asks the server to revoke a token that was signed out.
+    pub(super) fn ask(&mut self, sign_out: SignOutId, ticket: Ticket, token: &str, hint: Hint, now: Moment) {
+        let mut deadline_mono_ms = None;
+        if let Some(client_id) = &self.client_id {
             let body = request::revocation(client_id, token, hint);
             self.outputs.push(Output::Start(ticket, Work::Revoke { body }));
+            deadline_mono_ms = Some(now.mono_ms.wrapping_add(self.timeout_ms));
         }
-        self.open.push(open);
-        self.finish();
+        self.asked.push(Asked { ticket, sign_out, hint, deadline_mono_ms, confirmed: false });
     }
 
     /// The server answered, or did not (`None`). RFC 7009 section 2.2: 200 whether or not it knew the token.
     pub(super) fn answered(&mut self, ticket: Ticket, status: Option<u16>) {
-        let open = &mut self.open;
-        self.pending.retain(|pending| {
-            if pending.ticket == ticket
-                && status != Some(200)
-                && let Some(open) = open.iter_mut().find(|open| open.id == pending.sign_out)
-            {
-                open.left.push(pending.hint);
-            }
-            pending.ticket != ticket
-        });
-        self.finish();
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.ticket == ticket) {
+            asked.confirmed = status == Some(200);
+            asked.deadline_mono_ms = None;
+            let sign_out = asked.sign_out;
+            self.finish(sign_out);
+        }
     }
 
     pub(super) fn tick(&mut self, now: Moment) {
-        let overdue = self.pending.iter().filter(|pending| pending.deadline_mono_ms <= now.mono_ms);
-        for ticket in overdue.map(|pending| pending.ticket).collect::<Vec<_>>() {
-            self.outputs.push(Output::Abort(ticket));
-            self.answered(ticket, None);
-        }
+        self.give_up(now.mono_ms);
     }
 
     /// Gives up on every answer. What was sent stays sent.
     pub(super) fn close(&mut self) {
-        for ticket in self.pending.iter().map(|pending| pending.ticket).collect::<Vec<_>>() {
+        self.give_up(u64::MAX);
+    }
+
+    fn give_up(&mut self, mono_ms: u64) {
+        let is_due = |asked: &&Asked| asked.deadline_mono_ms.is_some_and(|deadline| deadline <= mono_ms);
+        while let Some(ticket) = self.asked.iter().find(is_due).map(|asked| asked.ticket) {
+            if mono_ms != u64::MAX {
+                self.outputs.push(Output::Abort(ticket));
+            }
             self.answered(ticket, None);
         }
     }
 
     pub(super) fn deadline_ms(&self, now: Moment) -> Option<u64> {
-        self.pending.iter().map(|pending| pending.deadline_mono_ms.saturating_sub(now.mono_ms)).min()
+        let deadlines = self.asked.iter().filter_map(|asked| asked.deadline_mono_ms);
+        deadlines.min().map(|deadline| deadline.saturating_sub(now.mono_ms))
     }
 
-    fn finish(&mut self) {
-        let (pending, outputs) = (&self.pending, &mut self.outputs);
-        self.open.retain_mut(|open| {
-            let goes_on = pending.iter().any(|pending| pending.sign_out == open.id);
-            if !goes_on {
-                outputs.push(Output::SignedOut(open.id, core::mem::take(&mut open.left)));
+    /// Tells how a sign-out went, if nothing is left to wait for.
+    pub(super) fn finish(&mut self, sign_out: SignOutId) {
+        if self.asked.iter().any(|asked| asked.sign_out == sign_out && asked.deadline_mono_ms.is_some()) {
+            return;
+        }
+        let mut left = Vec::new();
+        self.asked.retain(|asked| {
+            if asked.sign_out == sign_out && !asked.confirmed {
+                left.push(asked.hint);
             }
-            goes_on
+            asked.sign_out != sign_out
         });
+        self.outputs.push(Output::SignedOut(sign_out, left));
     }
 }

@@ -317,18 +317,24 @@ impl Session {
 
     /// Milliseconds until [`Self::tick`] is needed again; `None`: not before something else happens.
     pub fn deadline_ms(&self, now: Moment) -> Option<u64> {
-        let waits = self.waiters.iter().map(|waiter| waiter.deadline_mono_ms.saturating_sub(now.mono_ms)).min();
-        let expiry = self.tokens.as_ref().filter(|_| !self.can_refresh()).and_then(|tokens| tokens.unusable);
-        let refresh = self.next_refresh(now).map(|(at, _)| at).filter(|_| self.online && self.flight.is_none());
-        [
-            waits,
-            expiry.map(|at| at.remaining_ms(now)),
-            refresh.map(|at| at.remaining_ms(now)),
-            self.flight_deadline_ms(now),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let mut soonest = u64::MAX;
+        for waiter in &self.waiters {
+            soonest = soonest.min(waiter.deadline_mono_ms.saturating_sub(now.mono_ms));
+        }
+        if let Some(end) = self.flight_deadline_ms(now) {
+            soonest = soonest.min(end);
+        } else if self.online
+            && let Some((at, _)) = self.next_refresh(now)
+        {
+            soonest = soonest.min(at.remaining_ms(now));
+        }
+        if let Some(tokens) = &self.tokens
+            && let Some(end) = tokens.unusable
+            && !self.can_refresh()
+        {
+            soonest = soonest.min(end.remaining_ms(now));
+        }
+        (soonest < u64::MAX).then_some(soonest)
     }
 
     /// When and why the next refresh comes, were the network there.
@@ -387,7 +393,7 @@ impl Session {
         self.epoch = self.epoch.saturating_add(1);
         self.generation = 0;
         self.distrusted.clear();
-        self.settle(|_| Some(told));
+        self.settle(&|_| Some(told));
         self.tokens.take()
     }
 
@@ -423,14 +429,14 @@ impl Session {
             return;
         }
         let generation = self.generation;
-        self.settle(|waiter| (waiter.after.generation < generation).then_some(Settled::Ready(waiter.after)));
+        self.settle(&|waiter| (waiter.after.generation < generation).then_some(Settled::Ready(waiter.after)));
     }
 
     fn settle_overdue(&mut self, now: Moment) {
-        self.settle(|waiter| (waiter.deadline_mono_ms <= now.mono_ms).then_some(Settled::Unavailable));
+        self.settle(&|waiter| (waiter.deadline_mono_ms <= now.mono_ms).then_some(Settled::Unavailable));
     }
 
-    fn settle(&mut self, how: impl Fn(&Waiter) -> Option<Settled>) {
+    fn settle(&mut self, how: &dyn Fn(&Waiter) -> Option<Settled>) {
         let outputs = &mut self.outputs;
         self.waiters.retain(|waiter| match how(waiter) {
             Some(settled) => {

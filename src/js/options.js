@@ -39,7 +39,7 @@ export function readOptions(given) {
     resources: Array.from(options.resources, (entry, at) => {
       const name = `resources[${at}]`;
       const resource = read(entry, name, `${name}.`, { url: "url", methods: "array" });
-      return resource.url === undefined ? fail(`${name}.url`, "must be set") : resource;
+      return resource.url === undefined ? fail(`${name}.url`, "must be set") : { name, ...resource };
     }),
   };
 }

@@ -61,7 +61,7 @@ export class TokenWard extends EventTarget {
   constructor(key, options) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
-    this.#core = this.#gate.core = checked("invalid_option", () => new Core(options, Math.random(), this.#host(options.refresh)));
+    this.#core = this.#gate.core = checked("invalid_option", () => new Core(options, Math.random(), this.#host(options)));
   }
 
   static async create(options) {
@@ -167,7 +167,7 @@ export class TokenWard extends EventTarget {
     return new TokenWardError("internal_error", { cause: error });
   }
 
-  #host(refresh) {
+  #host({ endpoints, refresh }) {
     const running = new Map();
     const begin = (number) => {
       const controller = new AbortController();
@@ -188,8 +188,9 @@ export class TokenWard extends EventTarget {
         running.get(number)?.abort();
         running.delete(number);
       },
-      post: (epoch, number, ...request) =>
-        post(...request, begin(number)).then(
+      // The app may leave the page right after sign-out: a revocation outlives it.
+      post: (epoch, number, revocation, body, maxBytes) =>
+        post(revocation ? endpoints.revocation : endpoints.token, body, revocation, maxBytes, begin(number)).then(
           (reply) =>
             reply
               ? replied(epoch, number, ...reply, ANSWERED)

@@ -37,6 +37,7 @@ fn resource(entry: &JsValue) -> Resource {
     // What is not a string is not a method.
     let text = |method: JsValue| method.as_string().unwrap_or_default();
     Resource {
+        name: get(entry, "name").as_string().unwrap_or_default(),
         url: get(entry, "url").as_string().unwrap_or_default(),
         methods: (!methods.is_undefined()).then(|| Array::from(&methods).iter().map(text).collect()),
     }

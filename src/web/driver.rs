@@ -1,7 +1,6 @@
 //! Carries out what the engine puts out.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::mem::take;
 use std::rc::{Rc, Weak};
 
 use js_sys::{Array, Uint8Array};
@@ -24,8 +23,6 @@ const MAX_RESPONSE_BYTES: u32 = 1 << 20;
 pub(super) struct Driver {
     pub(super) host: Host,
     engine: RefCell<Engine>,
-    token_endpoint: String,
-    revocation_endpoint: String,
     /// The header's value as a JavaScript string, made once for each token.
     authorization: RefCell<Option<(Stamp, JsValue)>>,
     timer: Timer,
@@ -35,10 +32,8 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(mut setup: Setup, seed: u64, host: Host) -> Rc<Self> {
+    pub(super) fn new(setup: Setup, seed: u64, host: Host) -> Rc<Self> {
         let driver = Rc::new(Self {
-            token_endpoint: take(&mut setup.token_endpoint),
-            revocation_endpoint: take(&mut setup.revocation_endpoint),
             authorization: RefCell::default(),
             engine: RefCell::new(Engine::new(setup, seed, host.online())),
             host,
@@ -149,14 +144,13 @@ impl Driver {
 
     fn start(&self, ticket: Ticket, work: Work) {
         let Ticket { epoch, number } = ticket;
-        let post = |url: &str, body: Secret, keepalive| {
+        let post = |revocation, body: Secret| {
             let body = Uint8Array::from(body.expose().as_bytes());
-            self.host.post(epoch, number, url, body, keepalive, MAX_RESPONSE_BYTES);
+            self.host.post(epoch, number, revocation, body, MAX_RESPONSE_BYTES);
         };
         match work {
-            Work::Refresh { body, .. } => post(&self.token_endpoint, body, false),
-            // The app may leave the page right after sign-out.
-            Work::Revoke { body } => post(&self.revocation_endpoint, body, true),
+            Work::Refresh { body, .. } => post(false, body),
+            Work::Revoke { body } => post(true, body),
             Work::Callback => self.host.refresh(epoch, number),
         }
     }

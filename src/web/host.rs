@@ -32,9 +32,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn abort(this: &Host, number: u32);
 
-    /// POSTs a form, overwrites `body`, and comes back with [`Core::replied`](super::Core::replied).
+    /// POSTs a form to the token or the revocation endpoint, overwrites `body`, and comes back with
+    /// [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
-    pub fn post(this: &Host, epoch: u32, number: u32, url: &str, body: Uint8Array, keepalive: bool, max_bytes: u32);
+    pub fn post(this: &Host, epoch: u32, number: u32, revocation: bool, body: Uint8Array, max_bytes: u32);
 
     /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
