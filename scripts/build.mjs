@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { wasmBindgen } from "./setup.mjs";
 import { cli, dist, root, run, target } from "./tools.mjs";
+import { trim } from "./trim.mjs";
 
 const WASM = "wasm32-unknown-unknown";
 const core = join(target, "core");
@@ -26,17 +27,21 @@ async function compile() {
   });
   // The default module path would have bundlers look for a file that is not in the package.
   const options = ["--target", "web", "--no-typescript", "--omit-default-module-path", "--out-name", "core"];
-  options.push("--remove-name-section", "--remove-producers-section", "--out-dir", core);
+  options.push("--remove-producers-section", "--out-dir", core);
   const wasm = join(target, WASM, "release", "tokenward.wasm");
   await run(join(await wasmBindgen(), "wasm-bindgen"), [...options, wasm]);
 }
 
 async function optimise() {
+  await trim(join(core, "core_bg.wasm"), join(core, "core.js"));
   const strip = ["--strip-debug", "--strip-producers", "--strip-target-features"];
   // Large functions inlined into their only caller save raw bytes, but cost 3 % of the compressed ones.
   const inline = ["--one-caller-inline-max-function-size", "20"];
+  // Those that rustc uses for this target; trimming loses the section that says so.
+  const features = ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+  const enable = features.map((feature) => `--enable-${feature}`);
   const wasmOpt = join(root, "node_modules/.bin/wasm-opt");
-  await run(wasmOpt, ["-Oz", ...inline, ...strip, join(core, "core_bg.wasm"), "-o", join(dist, "core.wasm")]);
+  await run(wasmOpt, ["-Oz", ...enable, ...inline, ...strip, join(core, "core_bg.wasm"), "-o", join(dist, "core.wasm")]);
 }
 
 async function bundle() {

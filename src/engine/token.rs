@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroize;
 
 /// A string that must not be seen: its `Debug` is redacted and its memory is overwritten on drop.
@@ -79,18 +77,6 @@ impl RefreshToken {
 fn is_vschar(text: &Secret) -> bool {
     let text = text.expose();
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// The payload of a compact JWS (RFC 7515 section 7.1), undecoded JSON; `None` for anything else. Not verified: it is
-/// used for what only the server that sent it could be wronged by.
-pub fn jwt_payload(token: &Secret) -> Option<Secret> {
-    let mut parts = token.expose().split('.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    String::from_utf8(bytes).ok().map(Secret::new)
 }
 
 /// The times in a JWT access token, seconds since the epoch on the server's clock (RFC 7519 section 4.1).

@@ -1,6 +1,6 @@
-import init from "tokenward-core";
+import { initSync } from "tokenward-core";
 import { TokenWardError } from "./errors.js";
-import { URL, nativeFetch } from "./natives.js";
+import { URL, WebAssembly, nativeFetch } from "./natives.js";
 
 let embedded;
 let loading;
@@ -10,7 +10,7 @@ export const preset = (wasm) => {
   embedded = wasm;
 };
 
-/** Loads the wasm once a page; a failed load may be tried again. What `init` returns holds the tokens: nobody gets it. */
+/** Loads the wasm once a page; a failed load may be tried again. */
 export const load = (source) =>
   (loading ??= instantiate(source).catch((cause) => {
     loading = undefined;
@@ -21,7 +21,9 @@ async function instantiate(source = embedded ?? new URL("./core.wasm", import.me
   if (typeof source === "string" || source instanceof URL) {
     const response = await nativeFetch(source);
     if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);
-    source = response;
+    // Compiling the stream would need the right media type, which servers are known to get wrong.
+    source = await response.arrayBuffer();
   }
-  await init({ module_or_path: source });
+  // What this returns holds the tokens: nobody gets it.
+  initSync({ module: source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source) });
 }

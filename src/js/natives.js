@@ -22,6 +22,7 @@ export const {
   URLSearchParams,
   Uint8Array,
   WebAssembly,
+  atob,
   document,
   fetch: nativeFetch,
   location,

@@ -18,7 +18,7 @@ import {
   wallClock,
 } from "./natives.js";
 import { invalid, readOptions } from "./options.js";
-import { parse, post } from "./post.js";
+import { claims, post } from "./post.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -183,7 +183,7 @@ export class TokenWard extends EventTarget {
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
-      parse,
+      claims,
       abort: (number) => {
         running.get(number)?.abort();
         running.delete(number);

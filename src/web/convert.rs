@@ -12,7 +12,7 @@ use crate::engine::failure::{Answer, Cause, Exchange};
 use crate::engine::oauth::response::{Grant, Member, TokenAnswer};
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
-use crate::engine::token::{JwtTimes, Secret, jwt_payload};
+use crate::engine::token::{JwtTimes, Secret};
 
 /// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
@@ -110,10 +110,7 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
 }
 
 fn jwt_times(host: &Host, token: &Secret) -> JwtTimes {
-    let claims = match jwt_payload(token) {
-        Some(payload) => host.parse(payload.expose()),
-        None => JsValue::UNDEFINED,
-    };
+    let claims = host.claims(token.expose());
     JwtTimes { expires_at_s: get(&claims, "exp").as_f64(), issued_at_s: get(&claims, "iat").as_f64() }
 }
 

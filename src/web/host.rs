@@ -24,9 +24,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn online(this: &Host) -> bool;
 
-    /// `JSON.parse`, `undefined` for what is not JSON.
+    /// The claims of a JWT, not verified; `undefined` if it is none.
     #[wasm_bindgen(method)]
-    pub fn parse(this: &Host, text: &str) -> JsValue;
+    pub fn claims(this: &Host, token: &str) -> JsValue;
 
     /// Ends a piece of IO whose answer is not wanted.
     #[wasm_bindgen(method)]

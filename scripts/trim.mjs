@@ -1,0 +1,43 @@
+// Takes out of the linked module what only costs bytes. What it does is checked by running the whole test suite on it.
+import { readFile, writeFile } from "node:fs/promises";
+
+/**
+ * Functions that end in a trap whatever they do before. On this target nobody sees a panic's message, so they may trap
+ * at once; the formatting that only they need goes with them.
+ */
+const PANICS =
+  /panicking|panic_|unwrap_failed|expect_failed|slice_index_fail|slice_error_fail|handle_error|handle_alloc_error|capacity_overflow|rust_oom|rust_panic|alloc_error_hook| as core(\[\w+\])?::fmt::/;
+
+/** Parts of wasm-bindgen's runtime that stand in the function table but that nothing can call: not exported. */
+const UNCALLED = /wasm_bindgen::convert::closures::_::invoke|js_sys::futures/;
+
+const HASHED_IMPORT = /\b__wbg_\w+_[0-9a-f]{16}\b/g;
+
+/** Trims `wasm` and `glue`, the files that wasm-bindgen made, in place. */
+export async function trim(wasm, glue) {
+  const { default: binaryen } = await import("binaryen");
+  binaryen.setDebugInfo(true);
+  const module = binaryen.readBinary(await readFile(wasm));
+  const exported = new Set();
+  for (let at = 0; at < module.getNumExports(); at++) {
+    exported.add(binaryen.getExportInfo(module.getExportByIndex(at)).value);
+  }
+  let trimmed = 0;
+  for (let at = 0; at < module.getNumFunctions(); at++) {
+    const ref = module.getFunctionByIndex(at);
+    const { name, module: importedFrom } = binaryen.getFunctionInfo(ref);
+    if (importedFrom || exported.has(name) || !(PANICS.test(name) || UNCALLED.test(name))) continue;
+    binaryen.Function.setBody(ref, module.unreachable());
+    trimmed++;
+  }
+  if (trimmed === 0) throw new Error("trim.mjs knows none of the names in the module: have they changed?");
+
+  // The hashes in the imports' names do not compress, and stand in both files.
+  const javascript = await readFile(glue, "utf8");
+  const names = [...new Set(javascript.match(HASHED_IMPORT))].sort();
+  const shorten = (text) => text.replace(HASHED_IMPORT, (name) => `i${names.indexOf(name)}`);
+  const renamed = binaryen.parseText(shorten(module.emitText()));
+  renamed.setFeatures(module.getFeatures());
+  await writeFile(glue, shorten(javascript));
+  await writeFile(wasm, renamed.emitBinary());
+}
