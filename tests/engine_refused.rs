@@ -78,7 +78,7 @@ fn a_resource_that_refuses_every_token_costs_one_refresh_in_five_minutes() {
 #[test]
 fn one_resource_that_is_not_believed_does_not_discredit_another() {
     let mut options = options();
-    options.resources.push(Resource { url: "https://other.test/".into(), methods: None });
+    options.resources.push(resource("https://other.test/"));
     let mut world = World::signed_in(options);
     send_refused(&mut world);
     let stamp = world.engine.stamp();
@@ -126,7 +126,7 @@ fn a_refusal_during_a_back_off_waits_for_it() {
 #[test]
 fn whoever_a_redirect_led_to_speaks_for_itself() {
     let mut options = options();
-    options.resources.push(Resource { url: "https://other.test/".into(), methods: None });
+    options.resources.push(resource("https://other.test/"));
     let rows = [
         ("https://api.test/v1/moved", true),
         ("https://api.test/v2/moved", false),
@@ -190,7 +190,7 @@ fn a_refusal_that_is_not_about_the_token_is_left_alone() {
 fn an_event_names_the_entry_of_the_request_s_method() {
     let mut options = options();
     options.resources[0].methods = Some(vec!["GET".into()]);
-    options.resources.push(Resource { url: "https://api.test/v1".into(), methods: Some(vec!["POST".into()]) });
+    options.resources.push(Resource { methods: Some(vec!["POST".into()]), ..resource("https://api.test/v1") });
     let mut world = World::signed_in(options);
     let (request, stamp, now) = (world.request(), world.engine.stamp(), world.now);
     let challenge = Some("Bearer error=\"insufficient_scope\"");

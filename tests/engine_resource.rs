@@ -450,7 +450,7 @@ proptest! {
     #[test]
     fn whatever_is_asked_is_answered(url: String, entry: String, method: String, allow_http: bool) {
         let mut resources = list(&["https://a.test/v1"]);
-        let added = resources.add(&entry, Some(&[method.clone()]), allow_http);
+        let added = resources.add(&entry, Some(std::slice::from_ref(&method)), allow_http);
         prop_assert_eq!(added.is_ok(), resources.find_rule(&entry).is_some_and(|rule| permits(&resources, rule, &method)));
         let _ = resources.find_rule(&url);
         prop_assert!(resources.find_rule("https://a.test/v1/x").is_some());

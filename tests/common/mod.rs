@@ -27,13 +27,18 @@ pub fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
+/// An entry of the allow-list for every method.
+pub fn resource(url: &str) -> Resource {
+    Resource { name: format!("entry {url}"), url: url.into(), methods: None }
+}
+
 /// A ward that renews with the `refresh_token` grant.
 pub fn options() -> Options {
     Options {
         client_id: Some("spa".into()),
         token_endpoint: Some("https://id.test/token".into()),
         revocation_endpoint: Some("https://id.test/revoke".into()),
-        resources: vec![Resource { url: API.into(), methods: None }],
+        resources: vec![resource(API)],
         ..Options::default()
     }
 }
