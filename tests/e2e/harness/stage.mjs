@@ -1,5 +1,6 @@
 // What a browser test stands on: its own servers, and a page in the browser that has the packed package.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,6 @@ const SCRIPT_MS = 60_000;
 
 let driver;
 let scripts;
-let scriptCount = 0;
 
 before(async () => {
   scripts = await mkdtemp(join(tmpdir(), "tokenward-scripts-"));
@@ -89,12 +89,12 @@ function createPage({ auth, api, other }) {
 
   /**
    * Runs a function in the page and gives what it returns, through JSON. Its first argument is the kit of page/run.js.
-   * It sees nothing of the test's scope.
+   * It sees nothing of the test's scope. One that was run before needs no network.
    */
   async function run(script, ...args) {
-    scriptCount += 1;
-    const name = `${scriptCount}.js`;
-    await writeFile(join(scripts, name), `export default ${script};\n`);
+    const text = `export default ${script};\n`;
+    const name = `${createHash("sha256").update(text).digest("hex")}.js`;
+    await writeFile(join(scripts, name), text);
     const json = await driver.executeAsyncScript(
       "const [url, servers, args, done] = arguments; window.run(url, servers, args).then(done);",
       `/scripts/${name}`,

@@ -32,8 +32,24 @@ const kit = {
 
   eventTypes: () => kit.events.map(({ type }) => type),
 
-  /** The next event of this type. */
-  next: (type) => new Promise((resolve) => kit.ward.addEventListener(type, resolve, { once: true })),
+  /** Resolves with the detail of the first event of this type, be it long ago. */
+  async first(type) {
+    for (;;) {
+      const found = kit.events.find((event) => event.type === type);
+      if (found) return found;
+      await new Promise((resolve) => kit.ward.addEventListener(type, resolve, { once: true }));
+    }
+  },
+
+  /** Resolves once `predicate(snapshot)` holds, which is looked at after every event of the ward and of the window. */
+  async until(predicate) {
+    while (!predicate(kit.ward.snapshot())) {
+      await new Promise((resolve) => {
+        for (const type of EVENTS) kit.ward.addEventListener(type, resolve, { once: true });
+        for (const type of ["online", "offline"]) addEventListener(type, resolve, { once: true });
+      });
+    }
+  },
 
   /** A bare fetch of the API. */
   call: (path = "/v1/orders", init) => kit.outcome(fetch(kit.api.origin + path, init)),
