@@ -17,6 +17,7 @@ test("holds these files and no other", () => {
   assert.deepEqual(files.sort(), [
     "CHANGELOG.md",
     "LICENSE",
+    "LICENSE-APACHE",
     "README.md",
     "SECURITY.md",
     "dist/core.wasm",
