@@ -315,7 +315,7 @@ fn what_a_server_calls_an_error_gets_no_further_unless_it_is_a_code() {
         let (mut world, _) = World::refreshing(options());
         world.answer(refused_with(hostile));
         for event in &world.events {
-            let json = serde_json::to_string(&tokenward::engine::event::Value::Record(event.record().1)).expect("JSON");
+            let json = json(event.record().1);
             assert!(hostile.trim().is_empty() || !json.contains(hostile), "{json}");
         }
         let Some(Event::SignedOut(detail)) = world.events.last() else { panic!("{:?}", world.events) };

@@ -11,11 +11,11 @@ use tokenward::engine::event::Reason;
 const BOTH: [&str; 2] = ["refresh_token", "access_token"];
 
 fn bodies(world: &World) -> Vec<&str> {
-    let body = |work| match work {
-        &Work::Revoke { ref body } => body.expose(),
+    let bodies = world.revoking.iter().map(|(_, work)| match work {
+        Work::Revoke { body } => body.expose(),
         other => panic!("{other:?}"),
-    };
-    world.revoking.iter().map(|(_, work)| body(work)).collect()
+    });
+    bodies.collect()
 }
 
 fn answer_next(world: &mut World, status: u16) {

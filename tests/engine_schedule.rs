@@ -67,7 +67,9 @@ proptest! {
             world.now = Moment { wall_ms: wall, mono_ms: mono };
             match index % 3 {
                 0 => world.set_tokens(response("access", Some("refresh"))),
-                1 => drop(world.renew()),
+                1 => {
+                    world.renew();
+                }
                 _ => world.set_online(true),
             }
             world.tick();

@@ -3,7 +3,7 @@
 
 use proptest::test_runner::Config as ProptestConfig;
 use tokenward::engine::config::{Options, Resource};
-use tokenward::engine::event::{Event, Reason};
+use tokenward::engine::event::{Event, Reason, Record, Value};
 use tokenward::engine::failure::{Answer, Cause, Exchange};
 use tokenward::engine::oauth::response::{Grant, Member, TokenAnswer};
 use tokenward::engine::resource::RuleId;
@@ -99,6 +99,11 @@ pub fn refused_with(error: &str) -> Exchange {
 /// 429 or 503 with `Retry-After`.
 pub fn delayed(status: u16, retry_after_ms: u64) -> Exchange {
     Exchange::Answered(Answer { status, retry_after_ms: Some(retry_after_ms), ..Answer::default() })
+}
+
+/// What JavaScript would see.
+pub fn json(record: Record) -> String {
+    serde_json::to_string(&Value::Record(record)).expect("JSON")
 }
 
 pub fn network_failure() -> Exchange {

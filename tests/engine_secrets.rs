@@ -1,0 +1,134 @@
+//! No token is in what can be printed, logged or told.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod common;
+
+use std::fmt::Debug;
+
+use common::*;
+use tokenward::engine::event::Event;
+use tokenward::engine::failure::{Answer, Cause, Exchange, outcome};
+use tokenward::engine::oauth::request;
+use tokenward::engine::oauth::response::{Member, TokenAnswer};
+use tokenward::engine::session::Permit;
+use tokenward::engine::token::{AccessToken, RefreshToken, Secret};
+use tokenward::engine::{Output, Ticket, Work};
+
+/// In every secret of these tests; base64 and percent-encoding leave it as it is.
+const CANARY: &str = "canarycanary";
+
+fn secret(name: &str) -> String {
+    format!("{name}.{CANARY}.0123456789.0123456789.0123456789")
+}
+
+fn canary_response() -> TokenAnswer {
+    response(&secret("access"), Some(&secret("refresh")))
+}
+
+fn assert_hidden(what: &dyn Debug) {
+    for text in [format!("{what:?}"), format!("{what:#?}")] {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+#[test]
+fn what_holds_a_secret_prints_without_it() {
+    let text = Secret::new(secret("text"));
+    assert_hidden(&text);
+    assert_hidden(&AccessToken::new(&text));
+    assert_hidden(&RefreshToken::new(&text));
+    assert_hidden(&AccessToken::new(&text).map(|token| token.authorization()));
+    assert_hidden(&Member::Text(text.clone()));
+    assert_hidden(&canary_response());
+    assert_hidden(&canary_response().read());
+    assert_hidden(&error_response(&secret("echo")).error_code());
+    assert_hidden(&TokenAnswer { refresh_token: Member::Other, ..canary_response() }.read());
+    for exchange in [
+        answered(200, Some(canary_response())),
+        answered(400, Some(error_response(&secret("echo")))),
+        Exchange::CallbackResolved(Some(canary_response())),
+        Exchange::CallbackRejected(Some(error_response(&secret("echo")))),
+    ] {
+        assert_hidden(&exchange);
+        assert_hidden(&exchange.error());
+        assert_hidden(&outcome(&exchange));
+    }
+    let ticket = Ticket { epoch: 0, number: 0 };
+    let body = request::refresh("spa", text.expose());
+    assert!(body.expose().contains(CANARY), "the canary would be seen");
+    assert_hidden(&Output::Start(ticket, Work::Refresh { body: body.clone(), dpop_nonce: None }));
+    assert_hidden(&Output::Start(ticket, Work::Revoke { body }));
+    let grant = canary_response().read().expect("a token response");
+    assert_hidden(&grant);
+    assert!(format!("{grant:?}").contains("[redacted]"));
+}
+
+/// Looks at all that can be seen of a ward after every step.
+struct Watched(World);
+
+impl Watched {
+    fn step<T>(&mut self, step: impl FnOnce(&mut World) -> T) {
+        let world = &mut self.0;
+        step(world);
+        assert_hidden(&world.engine);
+        assert_hidden(&(&world.running, &world.revoking, &world.settled, &world.aborted, &world.signed_out));
+        for event in &world.events {
+            assert_hidden(event);
+            let text = json(event.record().1);
+            assert!(!text.contains(CANARY), "{text}");
+        }
+        let snapshot = world.engine.snapshot(world.now);
+        assert_hidden(&snapshot);
+        let text = json(snapshot.record());
+        assert!(!text.contains(CANARY), "{text}");
+    }
+}
+
+#[test]
+fn nothing_of_a_whole_session_shows_a_token() {
+    let echo = || answered(500, Some(error_response(&secret("echo"))));
+    let hostile = Exchange::Answered(Answer {
+        status: 200,
+        body: Some(TokenAnswer { access_token: text("not visible"), ..canary_response() }),
+        ..Answer::default()
+    });
+    let failures = [
+        echo(),
+        hostile,
+        delayed(429, 2_000),
+        Exchange::Failed(Cause::TooLarge),
+        Exchange::CallbackRejected(Some(TokenAnswer { error: Member::Other, ..canary_response() })),
+        answered(404, Some(canary_response())),
+    ];
+    let mut watched = Watched(World::new(options()));
+    watched.step(|world| world.set_tokens(canary_response()));
+    assert!(watched.0.access_token().is_some_and(|token| token.contains(CANARY)), "the canary would be seen");
+    watched.step(|world| world.renew());
+    for failure in failures {
+        watched.step(|world| world.answer(failure));
+        watched.step(|world| world.pass_until_refresh(MINUTE).expect("another try"));
+    }
+    watched.step(|world| world.answer(answered(200, Some(canary_response()))));
+    watched.step(|world| {
+        let stamp = world.engine.stamp();
+        assert!(world.unauthorized(stamp, false));
+    });
+    watched.step(|world| world.pass(20 * SECOND));
+    watched.step(|world| world.sign_out());
+    watched.step(|world| world.pass(MINUTE));
+    assert_eq!(watched.0.events.iter().filter(|event| matches!(event, Event::SignedOut(_))).count(), 1);
+
+    watched.step(|world| world.set_tokens(canary_response()));
+    watched.step(|world| world.renew());
+    watched.step(|world| world.answer(refused_with(&secret("echo"))));
+    assert_eq!(watched.0.get(), Permit::Anonymous);
+    watched.step(World::close);
+}
+
+#[test]
+fn secrets_are_compared_by_their_text() {
+    let (one, other) = (Secret::new(secret("one")), Secret::new(secret("other")));
+    assert_eq!(one, one.clone());
+    assert_ne!(one, other);
+    assert_eq!(one.expose(), secret("one"));
+}
