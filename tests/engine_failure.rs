@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use tokenward::engine::Work;
 use tokenward::engine::event::{Event, FailureDetail, Reason};
-use tokenward::engine::failure::{Answer, Cause, Exchange, Outcome, outcome};
+use tokenward::engine::failure::{Cause, Exchange, Outcome, outcome};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::session::{Permit, Settled};
 
@@ -16,11 +16,6 @@ fn resolved(error: &str) -> Exchange {
 
 fn rejected(error: &str) -> Exchange {
     Exchange::CallbackRejected(Some(error_response(error)))
-}
-
-fn with_nonce(status: u16, error: &str) -> Exchange {
-    let (body, dpop_nonce) = (Some(error_response(error)), Some("nonce".to_owned()));
-    Exchange::Answered(Answer { status, body, dpop_nonce, ..Answer::default() })
 }
 
 #[test]

@@ -106,6 +106,12 @@ pub fn json(record: Record) -> String {
     serde_json::to_string(&Value::Record(record)).expect("JSON")
 }
 
+/// The authorization server wants a DPoP proof with its nonce.
+pub fn with_nonce(status: u16, error: &str) -> Exchange {
+    let (body, dpop_nonce) = (Some(error_response(error)), Some("nonce".to_owned()));
+    Exchange::Answered(Answer { status, body, dpop_nonce, ..Answer::default() })
+}
+
 pub fn network_failure() -> Exchange {
     Exchange::Failed(Cause::Network)
 }
