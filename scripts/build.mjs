@@ -41,7 +41,7 @@ async function optimise() {
   const features = ["bulk-memory", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
   const enable = features.map((feature) => `--enable-${feature}`);
   const wasmOpt = join(root, "node_modules/.bin/wasm-opt");
-  await run(wasmOpt, ["-Oz", ...enable, ...inline, ...strip, join(core, "core_bg.wasm"), "-o", join(dist, "core.wasm")]);
+  await run(wasmOpt, ["-Oz", "--converge", "--low-memory-unused", ...enable, ...inline, ...strip, join(core, "core_bg.wasm"), "-o", join(dist, "core.wasm")]);
 }
 
 async function bundle() {

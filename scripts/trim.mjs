@@ -11,6 +11,9 @@ const PANICS =
 /** Parts of wasm-bindgen's runtime that stand in the function table but that nothing can call: not exported. */
 const UNCALLED = /wasm_bindgen::convert::closures::_::invoke|js_sys::futures/;
 
+/** The source files in panics' locations, which nobody sees either. */
+const SOURCE_FILE = /(?:\/rustc\/|cargo\/|src\/|library\/)[\w\-./]*\.rs/g;
+
 const HASHED_IMPORT = /\b__wbg_\w+_[0-9a-f]{16}\b/g;
 
 /** Trims `wasm` and `glue`, the files that wasm-bindgen made, in place. */
@@ -36,7 +39,8 @@ export async function trim(wasm, glue) {
   const javascript = await readFile(glue, "utf8");
   const names = [...new Set(javascript.match(HASHED_IMPORT))].sort();
   const shorten = (text) => text.replace(HASHED_IMPORT, (name) => `i${names.indexOf(name)}`);
-  const renamed = binaryen.parseText(shorten(module.emitText()));
+  const text = module.emitText().replace(SOURCE_FILE, (path) => "\\00".repeat(path.length));
+  const renamed = binaryen.parseText(shorten(text));
   renamed.setFeatures(module.getFeatures());
   await writeFile(glue, shorten(javascript));
   await writeFile(wasm, renamed.emitBinary());

@@ -217,7 +217,7 @@ impl<'a> Cursor<'a> {
         let before = self.at;
         self.skip_space();
         let start = self.at;
-        let body = self.take(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+        let body = self.take(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-'..=b'/' | b'_' | b'~' | b'+'));
         self.take(|byte| byte == b'=');
         let token = self.since(start);
         self.skip_space();
@@ -232,7 +232,8 @@ impl<'a> Cursor<'a> {
 
 /// A character of a token (RFC 9110 section 5.6.2).
 pub fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// A whole number; what does not fit is as large as can be. `str::parse` costs twice the bytes.

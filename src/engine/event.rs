@@ -276,6 +276,10 @@ impl Snapshot {
             Some(next) => Value::Record(vec![("at", Value::Number(next.at)), ("why", Value::Name(next.why.name()))]),
             None => Value::Null,
         };
+        let mut outcomes = Vec::new();
+        for past in &self.outcomes {
+            outcomes.push(Value::Record(past.record()));
+        }
         vec![
             ("status", Value::Name(self.status.name())),
             ("generation", Value::Number(self.generation.into())),
@@ -287,7 +291,7 @@ impl Snapshot {
             ("nextRefresh", next_refresh),
             ("waiting", Value::Number(self.waiting as f64)),
             ("failures", Value::Number(self.failures.into())),
-            ("outcomes", Value::List(self.outcomes.iter().map(|past| Value::Record(past.record())).collect())),
+            ("outcomes", Value::List(outcomes)),
         ]
     }
 }

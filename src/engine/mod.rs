@@ -80,6 +80,19 @@ pub struct Request {
     pub one_shot: bool,
 }
 
+/// The answer to a request that was sent with a token.
+#[derive(Clone, Debug, Default)]
+pub struct Refused {
+    /// 401 or 403.
+    pub status: u16,
+    /// `WWW-Authenticate`, if it can be read.
+    pub challenge: Option<String>,
+    /// Where the answer came from, if not from where the request was sent.
+    pub redirected_to: Option<String>,
+    /// The request was a repetition.
+    pub replayed: bool,
+}
+
 /// One ward: the allow-list, the session, the revocations.
 #[derive(Debug)]
 pub struct Engine {
@@ -110,26 +123,14 @@ impl Engine {
         self.session.permit(after, request.one_shot, now)
     }
 
-    /// A request sent with the token of `stamp` was answered 401 or 403. `true`: ask again for a newer token and repeat
-    /// it. `redirected_to`: where the answer came from, if not from where the request was sent.
-    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
-    pub fn refused(
-        &mut self,
-        request: Request,
-        method: &str,
-        stamp: Stamp,
-        status: u16,
-        challenge: Option<&str>,
-        redirected_to: Option<&str>,
-        replayed: bool,
-        now: Moment,
-    ) -> bool {
+    /// A request sent with the token of `stamp` was refused. `true`: ask again for a newer token and repeat it.
+    pub fn refused(&mut self, request: Request, method: &str, stamp: Stamp, answer: &Refused, now: Moment) -> bool {
         // Whoever a redirect led to elsewhere speaks for itself, and never saw the token.
-        if redirected_to.is_some_and(|href| self.find_rule(href) != Some(request.rule)) {
+        if answer.redirected_to.as_ref().is_some_and(|href| self.find_rule(href) != Some(request.rule)) {
             return false;
         }
-        match refusal(status, challenge) {
-            Refusal::Token => self.session.refused(stamp, request.rule, !request.one_shot, replayed, now),
+        match refusal(answer.status, answer.challenge.as_deref()) {
+            Refusal::Token => self.session.refused(stamp, request.rule, !request.one_shot, answer.replayed, now),
             Refusal::Other => false,
             other => {
                 let resource = self.resources.url(request.rule, method).unwrap_or_default();
@@ -222,15 +223,15 @@ impl Engine {
 
     /// Milliseconds until [`Self::tick`] is needed again.
     pub fn deadline_ms(&self, now: Moment) -> Option<u64> {
-        let session = self.session.deadline_ms(now);
-        session.into_iter().chain(self.revocations.deadline_ms(now)).min()
+        let ms = self.session.deadline_ms(now).min(self.revocations.deadline_ms(now));
+        // Clocks count from zero or later, so that nothing real is this far.
+        (ms < u64::MAX / 2).then_some(ms)
     }
 
-    /// What there is to do now, in order. To be called after every other call, until it is empty.
+    /// What there is to do now, in order. To be called after every other call, until there is nothing.
     pub fn take_outputs(&mut self) -> Vec<Output> {
-        let mut outputs = core::mem::take(&mut self.session.outputs);
-        outputs.append(&mut self.revocations.outputs);
-        outputs
+        let session = core::mem::take(&mut self.session.outputs);
+        if session.is_empty() { core::mem::take(&mut self.revocations.outputs) } else { session }
     }
 
     /// What is known and planned.

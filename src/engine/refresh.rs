@@ -58,7 +58,7 @@ impl Session {
     }
 
     pub(super) fn refresh_if_due(&mut self, now: Moment) {
-        if self.next_refresh(now).is_some_and(|(at, _)| at.reached(now)) {
+        if self.next_refresh(now).0.reached(now) {
             self.start(now, None);
         }
     }
@@ -116,7 +116,7 @@ impl Session {
 
     fn accepted(&mut self, status: Option<u16>, now: Moment) {
         self.retry = None;
-        self.remember(Past { at: wall(now), outcome: None, status, error: None });
+        self.remember(Past { at: now.wall_ms as f64, outcome: None, status, error: None });
         let detail = self.token_detail();
         self.emit(Event::Refreshed(detail));
         self.settle_ready(now);
@@ -159,14 +159,14 @@ impl Session {
     fn note(&mut self, failure: &Failure, attempt: u32, next: Option<(Why, Moment)>, now: Moment) {
         let Failure { cause, status, error } = failure;
         let (cause, status) = (*cause, *status);
-        self.remember(Past { at: wall(now), outcome: Some(cause), status, error: error.clone() });
+        self.remember(Past { at: now.wall_ms as f64, outcome: Some(cause), status, error: error.clone() });
         let detail = FailureDetail {
             cause,
             status,
             error: error.clone(),
             attempt,
             retryable: next.is_some(),
-            retry_at: next.filter(|_| self.online).map(|(_, at)| wall(at)),
+            retry_at: next.filter(|_| self.online).and_then(|(_, at)| wall(at)),
         };
         self.emit(match next {
             Some((Why::RetryAfter, _)) => Event::RefreshDelayed(detail),
@@ -185,7 +185,7 @@ impl Session {
     }
 
     pub(super) fn check_flight(&mut self, now: Moment) {
-        if self.flight_deadline_ms(now) != Some(0) {
+        if self.flight_deadline_ms(now) > 0 {
             return;
         }
         if let Some(flight) = self.flight.take() {
@@ -195,9 +195,9 @@ impl Session {
     }
 
     /// On the monotonic clock only: a clock that is set must not end a request.
-    pub(super) fn flight_deadline_ms(&self, now: Moment) -> Option<u64> {
-        let flight = self.flight.as_ref()?;
+    pub(super) fn flight_deadline_ms(&self, now: Moment) -> u64 {
+        let Some(flight) = &self.flight else { return u64::MAX };
         let end = flight.sent.mono_ms.saturating_add(self.config.request_timeout_ms);
-        Some(end.saturating_sub(now.mono_ms))
+        end.saturating_sub(now.mono_ms)
     }
 }

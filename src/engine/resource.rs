@@ -79,7 +79,10 @@ impl Resources {
         if !methods.is_none_or(is_method_list) {
             return Err(Refused::Method);
         }
-        let prefix = href.trim_end_matches('/');
+        let mut prefix = href;
+        while let Some(shorter) = prefix.strip_suffix('/') {
+            prefix = shorter;
+        }
         let is_taken = |entry: &Entry| match methods {
             None => !entry.url.is_empty(),
             Some(list) => list.iter().any(|method| entry.permits(method)),
@@ -178,29 +181,27 @@ impl Entry {
 /// Says which rule it breaks.
 pub fn check_endpoint(href: &str, allow_http: bool) -> Result<(), Refused> {
     let parts = check_url(href, allow_http)?;
-    if parts.rest.contains('#') {
+    if parts.rest.bytes().any(|byte| byte == b'#') {
         return Err(Refused::QueryOrFragment);
     }
     Ok(())
 }
 
 fn check_url(href: &str, allow_http: bool) -> Result<Parts<'_>, Refused> {
-    let (scheme, rest) = href.split_once(':').ok_or(Refused::NotHttp)?;
-    let rest = rest.strip_prefix("//").ok_or(Refused::NotHttp)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    let parts = split(href).ok_or(Refused::NotHttp)?;
+    if parts.origin.bytes().any(|byte| byte == b'@') {
         return Err(Refused::Userinfo);
     }
-    match scheme {
-        "https" => {}
-        "http" if allow_http || is_loopback(authority) => {}
-        "http" => return Err(Refused::Insecure),
-        _ => return Err(Refused::NotHttp),
+    match (parts.origin.strip_prefix("https://"), parts.origin.strip_prefix("http://")) {
+        (Some(host), _) if !host.is_empty() => Ok(parts),
+        (_, Some(host)) if allow_http || is_loopback(host) => Ok(parts),
+        (_, Some(_)) => Err(Refused::Insecure),
+        _ => Err(Refused::NotHttp),
     }
-    split(href).filter(|_| !authority.is_empty()).ok_or(Refused::NotHttp)
 }
 
 struct Parts<'a> {
+    /// With userinfo, if there is any.
     origin: &'a str,
     /// From the slash after the origin to the end of the path.
     path: &'a str,
@@ -208,26 +209,28 @@ struct Parts<'a> {
     rest: &'a str,
 }
 
-/// Takes a serialised URL with a host apart; `None` for others and for one with userinfo.
+/// Takes a serialised URL apart at its third slash. What has no host gets an origin that is not on any list.
 fn split(href: &str) -> Option<Parts<'_>> {
-    let scheme_end = href.find(':')?;
-    let host = href.get(scheme_end..)?.strip_prefix("://")?;
-    let host_end = scheme_end.checked_add(3)?.checked_add(host.find('/')?)?;
-    let (origin, rest) = href.split_at_checked(host_end)?;
-    if origin.contains('@') {
-        return None;
-    }
-    let path = rest.split(['?', '#']).next()?;
-    Some(Parts { origin, path, rest })
+    let mut slashes = 0;
+    let origin_end = href.bytes().position(|byte| {
+        slashes += u32::from(byte == b'/');
+        slashes == 3
+    })?;
+    let rest = href.get(origin_end..)?;
+    let path_end = rest.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    Some(Parts { origin: href.get(..origin_end)?, path: rest.get(..path_end.unwrap_or(rest.len()))?, rest })
 }
 
 /// Hosts that never leave the machine (RFC 6761 section 6.3, and how browsers judge trustworthiness).
 fn is_loopback(authority: &str) -> bool {
-    if authority == "[::1]" || authority.starts_with("[::1]:") {
-        return true;
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    host == "localhost"
+    let port = authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let host = match authority.len().checked_sub(port).and_then(|end| authority.get(..end)) {
+        // Without a colon, those digits were no port.
+        Some(host) => host.strip_suffix(':').unwrap_or(authority),
+        None => authority,
+    };
+    host == "[::1]"
+        || host == "localhost"
         || host.ends_with(".localhost")
         // The parser leaves a host that ends in a number only if it is an IPv4 address in four parts.
         || host.starts_with("127.") && host.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit())

@@ -16,8 +16,8 @@ struct Asked {
     ticket: Ticket,
     sign_out: SignOutId,
     hint: Hint,
-    /// `None` once there is an answer, or none to come.
-    deadline_mono_ms: Option<u64>,
+    /// `u64::MAX` once there is an answer, or none to come.
+    deadline_mono_ms: u64,
     confirmed: bool,
 }
 
@@ -39,11 +39,11 @@ impl Revocations {
 
     /// Asks the server to revoke a token that was signed out.
     pub(super) fn ask(&mut self, sign_out: SignOutId, ticket: Ticket, token: &str, hint: Hint, now: Moment) {
-        let mut deadline_mono_ms = None;
+        let mut deadline_mono_ms = u64::MAX;
         if let Some(client_id) = &self.client_id {
             let body = request::revocation(client_id, token, hint);
             self.outputs.push(Output::Start(ticket, Work::Revoke { body }));
-            deadline_mono_ms = Some(now.mono_ms.wrapping_add(self.timeout_ms));
+            deadline_mono_ms = now.mono_ms.wrapping_add(self.timeout_ms);
         }
         self.asked.push(Asked { ticket, sign_out, hint, deadline_mono_ms, confirmed: false });
     }
@@ -52,39 +52,41 @@ impl Revocations {
     pub(super) fn answered(&mut self, ticket: Ticket, status: Option<u16>) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.ticket == ticket) {
             asked.confirmed = status == Some(200);
-            asked.deadline_mono_ms = None;
+            asked.deadline_mono_ms = u64::MAX;
             let sign_out = asked.sign_out;
             self.finish(sign_out);
         }
     }
 
     pub(super) fn tick(&mut self, now: Moment) {
-        self.give_up(now.mono_ms);
-    }
-
-    /// Gives up on every answer. What was sent stays sent.
-    pub(super) fn close(&mut self) {
-        self.give_up(u64::MAX);
-    }
-
-    fn give_up(&mut self, mono_ms: u64) {
-        let is_due = |asked: &&Asked| asked.deadline_mono_ms.is_some_and(|deadline| deadline <= mono_ms);
-        while let Some(ticket) = self.asked.iter().find(is_due).map(|asked| asked.ticket) {
-            if mono_ms != u64::MAX {
-                self.outputs.push(Output::Abort(ticket));
-            }
+        while let Some(ticket) = self.overdue(now.mono_ms) {
+            self.outputs.push(Output::Abort(ticket));
             self.answered(ticket, None);
         }
     }
 
-    pub(super) fn deadline_ms(&self, now: Moment) -> Option<u64> {
-        let deadlines = self.asked.iter().filter_map(|asked| asked.deadline_mono_ms);
-        deadlines.min().map(|deadline| deadline.saturating_sub(now.mono_ms))
+    /// Waits for no answer any more. What was sent stays sent.
+    pub(super) fn close(&mut self) {
+        while let Some(ticket) = self.overdue(u64::MAX - 1) {
+            self.answered(ticket, None);
+        }
+    }
+
+    fn overdue(&self, mono_ms: u64) -> Option<Ticket> {
+        self.asked.iter().find(|asked| asked.deadline_mono_ms <= mono_ms).map(|asked| asked.ticket)
+    }
+
+    pub(super) fn deadline_ms(&self, now: Moment) -> u64 {
+        let mut soonest = u64::MAX;
+        for asked in &self.asked {
+            soonest = soonest.min(asked.deadline_mono_ms.saturating_sub(now.mono_ms));
+        }
+        soonest
     }
 
     /// Tells how a sign-out went, if nothing is left to wait for.
     pub(super) fn finish(&mut self, sign_out: SignOutId) {
-        if self.asked.iter().any(|asked| asked.sign_out == sign_out && asked.deadline_mono_ms.is_some()) {
+        if self.asked.iter().any(|asked| asked.sign_out == sign_out && asked.deadline_mono_ms < u64::MAX) {
             return;
         }
         let mut left = Vec::new();

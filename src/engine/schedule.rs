@@ -15,6 +15,9 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// A moment that does not come.
+    pub const NEVER: Self = Self { wall_ms: u64::MAX, mono_ms: u64::MAX };
+
     /// The moment `ms` later.
     #[must_use]
     pub fn plus(self, ms: u64) -> Self {

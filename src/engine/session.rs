@@ -90,20 +90,21 @@ struct Tokens {
     /// `None` after one that was of no use.
     access: Option<AccessToken>,
     refresh: Option<RefreshToken>,
-    expires: Option<Moment>,
+    expires: Moment,
     /// A little before it expires.
-    unusable: Option<Moment>,
-    planned: Option<(Moment, Why)>,
+    unusable: Moment,
+    planned: Moment,
+    why: Why,
     scope: Option<String>,
 }
 
 impl Tokens {
     fn usable(&self, now: Moment) -> bool {
-        self.access.is_some() && !self.unusable.is_some_and(|end| end.reached(now))
+        self.access.is_some() && !self.unusable.reached(now)
     }
 
     fn due(&self, now: Moment) -> bool {
-        self.planned.is_some_and(|(at, _)| at.reached(now))
+        self.planned.reached(now)
     }
 }
 
@@ -193,19 +194,22 @@ impl Session {
 
     /// Puts a token set in place of the last one; `sent` is when its request was.
     pub(super) fn adopt(&mut self, grant: Grant, sent: Moment, now: Moment) {
-        let lifetime = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms));
         let last_refresh = self.tokens.take().and_then(|tokens| tokens.refresh);
-        let expires = lifetime.map(|ms| sent.plus(ms));
-        let why = if grant.refresh_in_ms.is_some() { Why::ServerRequest } else { Why::Schedule };
-        let planned = lifetime
-            .and_then(|ms| refresh_after_ms(ms, grant.refresh_in_ms, &mut self.rng))
-            .map(|after| (sent.plus(after), why));
+        let (mut expires, mut unusable, mut planned) = (Moment::NEVER, Moment::NEVER, Moment::NEVER);
+        if let Some(lifetime) = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms)) {
+            expires = sent.plus(lifetime);
+            unusable = expires.minus(margin_ms(lifetime));
+            if let Some(after) = refresh_after_ms(lifetime, grant.refresh_in_ms, &mut self.rng) {
+                planned = sent.plus(after);
+            }
+        }
         self.tokens = Some(Tokens {
             access: Some(grant.access),
             refresh: grant.refresh.or(last_refresh),
             expires,
-            unusable: lifetime.map(|ms| sent.plus(ms).minus(margin_ms(ms))),
+            unusable,
             planned,
+            why: if grant.refresh_in_ms.is_some() { Why::ServerRequest } else { Why::Schedule },
             scope: grant.scope,
         });
         self.generation = self.generation.saturating_add(1);
@@ -266,7 +270,9 @@ impl Session {
 
     /// Forgets a request that gave up. The refresh others wait for goes on.
     pub fn cancel(&mut self, id: WaiterId) {
-        self.waiters.retain(|waiter| waiter.id != id);
+        if let Some(at) = self.waiters.iter().position(|waiter| waiter.id == id) {
+            self.waiters.remove(at);
+        }
     }
 
     /// A resource refused a request that carried the token of `stamp`. `true`: ask [`Self::permit`] for a newer token
@@ -275,16 +281,19 @@ impl Session {
         if stamp.epoch != self.epoch || self.tokens.is_none() {
             return false;
         }
-        self.distrusted.retain(|(_, until)| !until.reached(now));
+        let distrusted = self.distrusted.iter_mut().find(|(known, _)| *known == rule);
         if replayed {
-            self.distrusted.retain(|(known, _)| *known != rule);
-            self.distrusted.push((rule, now.plus(DISTRUST_MS)));
+            let until = now.plus(DISTRUST_MS);
+            match distrusted {
+                Some(entry) => entry.1 = until,
+                None => self.distrusted.push((rule, until)),
+            }
             return false;
         }
         if stamp.generation < self.generation {
             return replayable;
         }
-        if !self.can_refresh() || self.distrusted.iter().any(|(known, _)| *known == rule) {
+        if distrusted.is_some_and(|(_, until)| !until.reached(now)) || !self.can_refresh() {
             return false;
         }
         self.demand(now);
@@ -315,39 +324,34 @@ impl Session {
         self.refresh_if_due(now);
     }
 
-    /// Milliseconds until [`Self::tick`] is needed again; `None`: not before something else happens.
-    pub fn deadline_ms(&self, now: Moment) -> Option<u64> {
-        let mut soonest = u64::MAX;
+    /// Milliseconds until [`Self::tick`] is needed again; `u64::MAX`: not before something else happens.
+    pub fn deadline_ms(&self, now: Moment) -> u64 {
+        let mut soonest = self.flight_deadline_ms(now);
         for waiter in &self.waiters {
             soonest = soonest.min(waiter.deadline_mono_ms.saturating_sub(now.mono_ms));
         }
-        if let Some(end) = self.flight_deadline_ms(now) {
-            soonest = soonest.min(end);
-        } else if self.online
-            && let Some((at, _)) = self.next_refresh(now)
-        {
-            soonest = soonest.min(at.remaining_ms(now));
+        if self.online && self.flight.is_none() {
+            soonest = soonest.min(self.next_refresh(now).0.remaining_ms(now));
         }
-        if let Some(tokens) = &self.tokens
-            && let Some(end) = tokens.unusable
-            && !self.can_refresh()
-        {
-            soonest = soonest.min(end.remaining_ms(now));
+        match &self.tokens {
+            Some(tokens) if !self.can_refresh() => soonest.min(tokens.unusable.remaining_ms(now)),
+            _ => soonest,
         }
-        (soonest < u64::MAX).then_some(soonest)
     }
 
     /// When and why the next refresh comes, were the network there.
-    pub(super) fn next_refresh(&self, now: Moment) -> Option<(Moment, Why)> {
-        let tokens = self.tokens.as_ref().filter(|_| self.can_refresh())?;
+    pub(super) fn next_refresh(&self, now: Moment) -> (Moment, Why) {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| self.can_refresh()) else {
+            return (Moment::NEVER, Why::Schedule);
+        };
         if let Some(retry) = &self.retry {
-            return Some((retry.at(self.is_awaited()), retry.why));
+            return (retry.at(self.is_awaited()), retry.why);
         }
         let awaited = self.waiters.iter().any(|waiter| waiter.after.generation >= self.generation);
         if awaited || self.is_awaited() && !tokens.usable(now) {
-            return Some((now, Why::RequestsWaiting));
+            return (now, Why::RequestsWaiting);
         }
-        tokens.planned
+        (tokens.planned, tokens.why)
     }
 
     /// Whether a request waits.
@@ -411,7 +415,7 @@ impl Session {
         let tokens = self.tokens.as_ref();
         TokenDetail {
             generation: self.generation,
-            expires_at: tokens.and_then(|tokens| tokens.expires).map(wall),
+            expires_at: tokens.and_then(|tokens| wall(tokens.expires)),
             scope: tokens.and_then(|tokens| tokens.scope.clone()),
         }
     }
@@ -450,6 +454,7 @@ impl Session {
     /// What is known and planned.
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let TokenDetail { generation, expires_at, scope } = self.token_detail();
+        let (at, why) = self.next_refresh(now);
         let status = match &self.tokens {
             None => Status::SignedOut,
             Some(tokens) if !tokens.usable(now) => Status::Expired,
@@ -464,10 +469,7 @@ impl Session {
             can_refresh: self.tokens.is_some() && self.can_refresh(),
             refreshing: self.flight.is_some(),
             online: self.online,
-            next_refresh: self
-                .next_refresh(now)
-                .filter(|_| self.flight.is_none())
-                .map(|(at, why)| NextRefresh { at: wall(now.plus(at.remaining_ms(now))), why }),
+            next_refresh: wall(at).filter(|_| self.flight.is_none()).map(|at| NextRefresh { at, why }),
             waiting: self.waiters.len(),
             failures: self.retry.as_ref().map_or(0, |retry| retry.attempt),
             outcomes: self.outcomes.clone(),
@@ -475,6 +477,7 @@ impl Session {
     }
 }
 
-pub(super) fn wall(at: Moment) -> f64 {
-    at.wall_ms as f64
+/// For people; `None` for [`Moment::NEVER`].
+pub(super) fn wall(at: Moment) -> Option<f64> {
+    (at != Moment::NEVER).then_some(at.wall_ms as f64)
 }

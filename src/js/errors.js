@@ -1,10 +1,10 @@
 const MESSAGES = {
   core_unavailable: "The WebAssembly of tokenward could not be loaded.",
   token_unavailable: "No access token could be obtained within waitSeconds.",
-  not_renewable: "There is no refresh token and no refresh callback to renew the session with.",
-  signed_out: "Nobody is signed in, or the session ended while the request waited for its token.",
+  not_renewable: "There is no refresh token and no refresh callback.",
+  signed_out: "Nobody is signed in, or the session ended.",
   closed: "The ward has been closed.",
-  internal_error: "tokenward met a defect of its own and closed the ward.",
+  internal_error: "A defect of tokenward closed the ward.",
 };
 
 const RETRYABLE = ["core_unavailable", "token_unavailable"];

@@ -267,7 +267,7 @@ export class TokenWard extends EventTarget {
 
   /**
    * Renews now, or joins the refresh that is under way. Resolves when the tokens were renewed.
-   * @throws {TokenWardError} `signed_out`, `token_unavailable`, `closed`
+   * @throws {TokenWardError} `signed_out`, `not_renewable`, `token_unavailable`, `closed`
    */
   refresh(): Promise<void>;
 

@@ -95,14 +95,9 @@ async function refused(call, stamp, response) {
 
 const isRefusal = ({ status }) => status === 401 || status === 403;
 
-const report = ({ core, rule, request }, stamp, response, repeated) =>
-  core.refused(
-    rule,
-    request.method,
-    request.flags,
-    stamp,
-    response.status,
-    response.headers.get("www-authenticate") ?? undefined,
-    response.redirected ? response.url : undefined,
-    repeated,
-  );
+const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
+  core.refused(rule, request.method, request.flags, stamp, repeated, {
+    status,
+    challenge: headers.get("www-authenticate"),
+    redirectedTo: redirected ? url : undefined,
+  });

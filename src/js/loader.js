@@ -1,6 +1,6 @@
 import { initSync } from "tokenward-core";
 import { TokenWardError } from "./errors.js";
-import { URL, WebAssembly, nativeFetch } from "./natives.js";
+import { WebAssembly, nativeFetch } from "./natives.js";
 
 let embedded;
 let loading;
@@ -17,6 +17,7 @@ export const load = (source) =>
     throw new TokenWardError("core_unavailable", { cause });
   }));
 
+// Bundlers find the file by this very expression.
 async function instantiate(source = embedded ?? new URL("./core.wasm", import.meta.url)) {
   if (typeof source === "string" || source instanceof URL) {
     const response = await nativeFetch(source);

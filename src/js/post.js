@@ -19,7 +19,7 @@ export const claims = (token) => {
   }
 };
 
-/** POSTs a form and reads at most `maxBytes` of the answer: [status, Retry-After, DPoP-Nonce, JSON] or null if longer. */
+/** POSTs a form and reads at most `maxBytes` of the answer; null if it is longer. */
 export async function post(url, body, keepalive, maxBytes, signal) {
   const answer = nativeFetch(url, {
     method: "POST",
@@ -38,7 +38,7 @@ export async function post(url, body, keepalive, maxBytes, signal) {
   if (!bytes) return null;
   const text = new TextDecoder().decode(bytes);
   bytes.fill(0);
-  return [status, headers.get("retry-after") ?? undefined, headers.get("dpop-nonce") ?? undefined, parse(text)];
+  return { status, retryAfter: headers.get("retry-after"), dpopNonce: headers.get("dpop-nonce"), body: parse(text) };
 }
 
 async function read(stream, maxBytes) {

@@ -81,7 +81,7 @@ export function prepare(target, href, init) {
     send(authorization) {
       if (authorization !== undefined) {
         if (copy.headers) copy.headers.set(AUTHORIZATION, authorization);
-        else copy.headers = new Headers([[AUTHORIZATION, authorization]]);
+        else (copy.headers = new Headers()).set(AUTHORIZATION, authorization);
       }
       return [href, copy];
     },

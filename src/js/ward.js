@@ -104,7 +104,7 @@ export class TokenWard extends EventTarget {
       throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
     }
     const core = this.#alive();
-    checked("invalid_token_response", () => core.setTokens(response, Math.max(now - (requestedAt ?? now), 0)));
+    checked("invalid_token_response", () => core.setTokens(response, now - (requestedAt ?? now)));
   }
 
   async refresh() {
@@ -174,9 +174,9 @@ export class TokenWard extends EventTarget {
       running.set(number, controller);
       return controller.signal;
     };
-    const replied = (epoch, number, ...answer) => {
+    const replied = (epoch, number, how, answer) => {
       running.delete(number);
-      this.#core?.replied(epoch, number, ...answer);
+      this.#core?.replied(epoch, number, how, answer);
     };
     return {
       wall: wallClock,
@@ -191,19 +191,16 @@ export class TokenWard extends EventTarget {
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, revocation, body, maxBytes) =>
         post(revocation ? endpoints.revocation : endpoints.token, body, revocation, maxBytes, begin(number)).then(
-          (reply) =>
-            reply
-              ? replied(epoch, number, ...reply, ANSWERED)
-              : replied(epoch, number, 0, undefined, undefined, undefined, TOO_LARGE),
-          () => replied(epoch, number, 0, undefined, undefined, undefined, NETWORK_FAILURE),
+          (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
+          () => replied(epoch, number, NETWORK_FAILURE),
         ),
       refresh: (epoch, number) => {
         const signal = begin(number);
         Promise.resolve()
           .then(() => refresh({ signal }))
           .then(
-            (body) => replied(epoch, number, 200, undefined, undefined, body, CALLBACK_RESOLVED),
-            (reason) => replied(epoch, number, 0, undefined, undefined, reason, CALLBACK_REJECTED),
+            (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
+            (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
           );
       },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),

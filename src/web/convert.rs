@@ -1,6 +1,6 @@
 //! Between JavaScript's values and the engine's. Checks types; the rules are the engine's.
 
-use js_sys::{Array, Date, Reflect};
+use js_sys::{Array, ArrayIntoIter, Date, Reflect};
 use serde::Serialize as _;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
@@ -17,12 +17,15 @@ use crate::engine::token::{JwtTimes, Secret};
 /// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
     let endpoints = get(value, "endpoints");
-    let resources = Array::from(&get(value, "resources"));
+    let mut resources = Vec::new();
+    for entry in list(&get(value, "resources")) {
+        resources.push(resource(&entry));
+    }
     let options = Options {
-        client_id: get(value, "clientId").as_string(),
-        token_endpoint: get(&endpoints, "token").as_string(),
-        revocation_endpoint: get(&endpoints, "revocation").as_string(),
-        resources: resources.iter().map(|entry| resource(&entry)).collect(),
+        client_id: text(value, "clientId"),
+        token_endpoint: text(&endpoints, "token"),
+        revocation_endpoint: text(&endpoints, "revocation"),
+        resources,
         has_refresh_callback: get(value, "refresh").is_function(),
         wait_s: get(value, "waitSeconds").as_f64(),
         request_timeout_s: get(value, "requestTimeoutSeconds").as_f64(),
@@ -33,14 +36,21 @@ pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
 }
 
 fn resource(entry: &JsValue) -> Resource {
-    let methods = get(entry, "methods");
-    // What is not a string is not a method.
-    let text = |method: JsValue| method.as_string().unwrap_or_default();
-    Resource {
-        name: get(entry, "name").as_string().unwrap_or_default(),
-        url: get(entry, "url").as_string().unwrap_or_default(),
-        methods: (!methods.is_undefined()).then(|| Array::from(&methods).iter().map(text).collect()),
+    let given = get(entry, "methods");
+    let mut methods = Vec::new();
+    for method in list(&given) {
+        // What is not a string is not a method.
+        methods.push(method.as_string().unwrap_or_default());
     }
+    Resource {
+        name: text(entry, "name").unwrap_or_default(),
+        url: text(entry, "url").unwrap_or_default(),
+        methods: (!given.is_undefined()).then_some(methods),
+    }
+}
+
+fn list(value: &JsValue) -> ArrayIntoIter {
+    value.dyn_ref::<Array>().cloned().unwrap_or_default().into_iter()
 }
 
 fn get(object: &JsValue, key: &str) -> JsValue {
@@ -62,20 +72,14 @@ pub(super) fn grant(host: &Host, response: &JsValue) -> Result<Grant, JsValue> {
 }
 
 /// What came back of a refresh or a revocation.
-pub(super) fn exchange(
-    host: &Host,
-    status: u16,
-    retry_after: Option<String>,
-    dpop_nonce: Option<String>,
-    body: &JsValue,
-    how: u8,
-    now: Moment,
-) -> Exchange {
+pub(super) fn exchange(host: &Host, how: u8, answer: &JsValue, now: Moment) -> Exchange {
+    let body = &get(answer, "body");
     match how {
         0 => Exchange::Answered(Answer {
-            status,
-            retry_after_ms: retry_after.and_then(|value| retry_after_ms(&value, Date::parse(&value), now)),
-            dpop_nonce,
+            status: status(answer),
+            retry_after_ms: text(answer, "retryAfter")
+                .and_then(|value| retry_after_ms(&value, Date::parse(&value), now)),
+            dpop_nonce: text(answer, "dpopNonce"),
             body: token_answer(host, body),
         }),
         1 => Exchange::Failed(Cause::Network),
@@ -85,6 +89,16 @@ pub(super) fn exchange(
         // What is not an object has no members.
         _ => Exchange::CallbackResolved(Some(token_answer(host, body).unwrap_or_default())),
     }
+}
+
+/// The `status` of an answer.
+pub(super) fn status(answer: &JsValue) -> u16 {
+    get(answer, "status").as_f64().unwrap_or_default() as u16
+}
+
+/// A member that is a string.
+pub(super) fn text(object: &JsValue, name: &str) -> Option<String> {
+    get(object, name).as_string()
 }
 
 /// `None` if it is not an object.

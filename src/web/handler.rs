@@ -8,7 +8,7 @@ use super::convert;
 use super::driver::Driver;
 use super::host::Host;
 use crate::engine::session::Permit;
-use crate::engine::{Request, Ticket};
+use crate::engine::{Refused, Request, Ticket};
 
 /// One ward. Every call is synchronous and short; what takes time comes back through the [`Host`].
 #[wasm_bindgen]
@@ -74,56 +74,33 @@ impl Core {
         self.driver.drain();
     }
 
-    /// A request that went out with the token of `stamp` was answered 401 or 403. `true`: authorise it anew, after
-    /// `stamp`, and repeat it.
-    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
-    pub fn refused(
-        &self,
-        rule: u32,
-        method: &str,
-        flags: u32,
-        stamp: f64,
-        status: u16,
-        challenge: Option<String>,
-        redirected_to: Option<String>,
-        replayed: bool,
-    ) -> bool {
+    /// A request that went out with the token of `stamp` was refused; `answer` has `status`, `challenge` and
+    /// `redirectedTo`. `true`: authorise it anew, after `stamp`, and repeat it.
+    pub fn refused(&self, rule: u32, method: &str, flags: u32, stamp: f64, replayed: bool, answer: &JsValue) -> bool {
         let Some(stamp) = convert::stamp_from_js(stamp) else { return false };
         let now = self.driver.now();
-        let repeat = self.driver.engine().refused(
-            request(rule, flags),
-            method,
-            stamp,
-            status,
-            challenge.as_deref(),
-            redirected_to.as_deref(),
+        let refused = Refused {
+            status: convert::status(answer),
+            challenge: convert::text(answer, "challenge"),
+            redirected_to: convert::text(answer, "redirectedTo"),
             replayed,
-            now,
-        );
+        };
+        let repeat = self.driver.engine().refused(request(rule, flags), method, stamp, &refused, now);
         self.driver.drain();
         repeat
     }
 
     /// A piece of IO ended. `how`: 0 answered, 1 network failure, 2 too large, 3 callback rejected, 4 callback resolved.
-    #[allow(clippy::too_many_arguments, reason = "one call across the wasm boundary")]
-    pub fn replied(
-        &self,
-        epoch: u32,
-        number: u32,
-        status: u16,
-        retry_after: Option<String>,
-        dpop_nonce: Option<String>,
-        body: &JsValue,
-        how: u8,
-    ) {
-        let ticket = Ticket { epoch, number };
+    /// `answer` has `status`, `retryAfter`, `dpopNonce` and `body`.
+    pub fn replied(&self, epoch: u32, number: u32, how: u8, answer: &JsValue) {
         let now = self.driver.now();
-        let exchange = convert::exchange(&self.driver.host, status, retry_after, dpop_nonce, body, how, now);
-        self.driver.engine().answered(ticket, &exchange, now);
+        let exchange = convert::exchange(&self.driver.host, how, answer, now);
+        self.driver.engine().answered(Ticket { epoch, number }, &exchange, now);
         self.driver.drain();
     }
 
-    /// Takes a token response; `age_ms` is how long ago its request was sent.
+    /// Takes a token response; `age_ms` is how long ago its request was sent; negative
+    /// counts as now.
     ///
     /// # Errors
     /// A string that names the member and the rule it breaks.

@@ -14,7 +14,10 @@ pub fn revocation(client_id: &str, token: &str, hint: &str) -> Secret {
 
 fn form(fields: &[(&str, &str)]) -> Secret {
     // Room for the worst case, so that no half-written copy is left behind by growing.
-    let room = fields.iter().map(|(name, value)| name.len() + 2 + value.len() * 3).sum();
+    let mut room = 0;
+    for (name, value) in fields {
+        room += name.len() + 2 + value.len() * 3;
+    }
     let mut body = String::with_capacity(room);
     for (name, value) in fields {
         if !body.is_empty() {

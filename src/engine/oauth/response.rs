@@ -106,7 +106,9 @@ impl TokenAnswer {
 
 /// `3600`, also as `3600.0`. Parsing any float would cost 10 kB of tables.
 fn whole_seconds(text: &str) -> Option<f64> {
-    digits(text.trim_ascii().split('.').next()?).map(|seconds| seconds as f64)
+    let text = text.trim_ascii();
+    let whole = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
+    digits(text.get(..whole)?).map(|seconds| seconds as f64)
 }
 
 /// The registered codes have at most 33 characters; tokens are longer than this.
