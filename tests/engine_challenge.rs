@@ -207,7 +207,7 @@ fn a_long_header_takes_no_longer_than_its_length() {
     for pattern in patterns {
         for start in ["", "Bearer ", "Bearer a=\"", "Bearer a="] {
             let header = start.to_owned() + &pattern.repeat(200_000 / pattern.len());
-            black_box(parse(&header));
+            black_box((parse(&header), refusal(401, Some(&header))));
         }
     }
     // It takes a tenth of that; what grows with the square of the length would take hours.
@@ -231,6 +231,39 @@ fn any_challenge() -> impl Strategy<Value = Challenge> {
         token68,
         params,
     })
+}
+
+/// What `refusal` should say, by way of `parse`.
+fn naive_refusal(status: u16, header: &str) -> Refusal {
+    let mut challenges = parse(header);
+    challenges.retain(|challenge| matches!(&*challenge.scheme, "bearer" | "dpop"));
+    for challenge in &challenges {
+        let param = |name| challenge.param(name).map(String::from);
+        match challenge.param("error") {
+            Some("insufficient_scope") => return Refusal::Scope { scope: param("scope") },
+            Some("insufficient_user_authentication") => {
+                let max_age_s = param("max_age").and_then(|text| text.parse().ok());
+                return Refusal::StepUp { acr_values: param("acr_values"), max_age_s };
+            }
+            _ => {}
+        }
+    }
+    let is_about_the_token = |challenge: &Challenge| matches!(challenge.param("error"), None | Some("invalid_token"));
+    if status == 401 && challenges.iter().any(is_about_the_token) { Refusal::Token } else { Refusal::Other }
+}
+
+/// A header that looks like one of ours.
+fn likely_header() -> impl Strategy<Value = String> {
+    let param = prop_oneof![
+        4 => select(vec![
+            "error=invalid_token", "error=insufficient_scope", "error=\"insufficient_user_authentication\"", "ERROR=x",
+            "error=\"\"",
+        ]),
+        2 => select(vec!["scope=\"a b\"", "Scope=c", "acr_values=gold", "max_age=7", "max_age=x", "realm=\"Bearer\""]),
+    ];
+    let scheme = select(vec!["Bearer", "bearer", "DPoP", "Basic", "Bearerx", "Negotiate abc=="]);
+    let challenge = (scheme, vec(param, 0..4)).prop_map(|(scheme, params)| format!("{scheme} {}", params.join(", ")));
+    vec(challenge, 0..4).prop_map(|challenges| challenges.join(", "))
 }
 
 /// Choices of a printer: spacing, quoting, case.
@@ -274,6 +307,11 @@ proptest! {
     fn what_is_printed_is_read(challenges in vec(any_challenge(), 0..6), style in style()) {
         let header = print(&challenges, &style);
         prop_assert_eq!(parse(&header), challenges, "{}", header);
+    }
+
+    #[test]
+    fn a_refusal_is_what_its_challenges_say(status in select(vec![401, 403]), header in likely_header()) {
+        prop_assert_eq!(refusal(status, Some(&header)), naive_refusal(status, &header), "{}", header);
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn events_and_snapshots_are_as_declared() {
         "Bearer error=insufficient_user_authentication",
         "Bearer error=insufficient_user_authentication, acr_values=a, max_age=1",
     ] {
-        world.refused(world.request(), stamp, Some(challenge), None, false);
+        world.refused(world.request(), stamp, &refusal(401, challenge));
     }
     world.renew();
     world.answer(refused_with("invalid_grant"));

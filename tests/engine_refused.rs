@@ -4,10 +4,10 @@
 mod common;
 
 use common::*;
-use tokenward::engine::Request;
 use tokenward::engine::config::Resource;
 use tokenward::engine::event::{Event, ScopeDetail, StepUpDetail};
 use tokenward::engine::session::{Permit, Settled, Stamp};
+use tokenward::engine::{Refused, Request};
 
 /// Sends a request as the shell does, to a resource that refuses every token; says how often it was sent.
 fn send_refused(world: &mut World) -> u32 {
@@ -84,7 +84,7 @@ fn one_resource_that_is_not_believed_does_not_discredit_another() {
     let stamp = world.engine.stamp();
     assert!(!world.unauthorized(stamp, false));
     let rule = world.engine.find_rule("https://other.test/x").expect("listed");
-    assert!(world.refused(Request { rule, ..Request::default() }, stamp, None, None, false));
+    assert!(world.refused(Request { rule, ..Request::default() }, stamp, &bare_refusal()));
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn a_body_that_cannot_be_repeated_is_not_but_the_token_is_renewed() {
     let mut world = World::signed_in(options());
     let stamp = world.engine.stamp();
     let request = Request { one_shot: true, ..world.request() };
-    assert!(!world.refused(request, stamp, None, None, false));
+    assert!(!world.refused(request, stamp, &bare_refusal()));
     assert_eq!(world.started.len(), 1);
     world.answer(renewed("access-2", None));
-    assert!(!world.refused(request, stamp, None, None, false), "nor when there is a newer token");
+    assert!(!world.refused(request, stamp, &bare_refusal()), "nor when there is a newer token");
     assert_eq!(world.started.len(), 1);
 }
 
@@ -137,10 +137,12 @@ fn whoever_a_redirect_led_to_speaks_for_itself() {
     for (redirected_to, repeats) in rows {
         let mut world = World::signed_in(options.clone());
         let stamp = world.engine.stamp();
-        assert_eq!(world.refused(world.request(), stamp, None, Some(redirected_to), false), repeats, "{redirected_to}");
+        let redirected = |answer| Refused { redirected_to: Some(redirected_to.into()), ..answer };
+        let repeated = world.refused(world.request(), stamp, &redirected(bare_refusal()));
+        assert_eq!(repeated, repeats, "{redirected_to}");
         assert_eq!(world.started.len(), usize::from(repeats), "{redirected_to}");
-        let scope = "Bearer error=\"insufficient_scope\"";
-        world.refused(world.request(), stamp, Some(scope), Some(redirected_to), false);
+        let scope = refusal(403, "Bearer error=\"insufficient_scope\"");
+        world.refused(world.request(), stamp, &redirected(scope));
         assert_eq!(world.events.len(), usize::from(repeats), "{redirected_to}");
     }
 }
@@ -165,10 +167,8 @@ fn what_no_renewal_cures_reaches_the_app() {
     for (challenge, event) in rows {
         for status in [401, 403] {
             let mut world = World::signed_in(options());
-            let (request, stamp) = (world.request(), world.engine.stamp());
-            let now = world.now;
-            assert!(!world.engine.refused(request, "GET", stamp, status, Some(challenge), None, false, now));
-            world.drain();
+            let stamp = world.engine.stamp();
+            assert!(!world.refused(world.request(), stamp, &refusal(status, challenge)));
             assert_eq!(world.events, std::slice::from_ref(&event), "{status} {challenge}");
             assert!(world.started.is_empty(), "{status} {challenge}");
         }
@@ -180,7 +180,7 @@ fn a_refusal_that_is_not_about_the_token_is_left_alone() {
     for challenge in ["Basic realm=\"api\"", "Bearer error=\"invalid_request\"", "Negotiate"] {
         let mut world = World::signed_in(options());
         let stamp = world.engine.stamp();
-        assert!(!world.refused(world.request(), stamp, Some(challenge), None, false), "{challenge}");
+        assert!(!world.refused(world.request(), stamp, &refusal(401, challenge)), "{challenge}");
         assert_eq!(world.started.len(), 0, "{challenge}");
         assert_eq!(world.events, [], "{challenge}");
     }
@@ -193,9 +193,9 @@ fn an_event_names_the_entry_of_the_request_s_method() {
     options.resources.push(Resource { methods: Some(vec!["POST".into()]), ..resource("https://api.test/v1") });
     let mut world = World::signed_in(options);
     let (request, stamp, now) = (world.request(), world.engine.stamp(), world.now);
-    let challenge = Some("Bearer error=\"insufficient_scope\"");
+    let answer = refusal(403, "Bearer error=\"insufficient_scope\"");
     for method in ["GET", "POST"] {
-        world.engine.refused(request, method, stamp, 403, challenge, None, false, now);
+        world.engine.refused(request, method, stamp, &answer, now);
     }
     world.drain();
     let detail = |url: &str| Event::InsufficientScope(ScopeDetail { resource: url.into(), scope: None });

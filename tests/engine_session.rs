@@ -140,8 +140,7 @@ fn nothing_of_an_old_session_touches_the_next() {
     world.answer_ticket(ticket, refused_with("invalid_grant"));
     assert!(!world.unauthorized(stamp, false));
     assert!(!world.unauthorized(stamp, true));
-    let scope = "Bearer error=\"insufficient_scope\"";
-    assert!(!world.refused(world.request(), stamp, Some(scope), None, false));
+    assert!(!world.refused(world.request(), stamp, &refusal(403, "Bearer error=\"insufficient_scope\"")));
     assert_eq!(world.get_after(Some(stamp)), Permit::Over);
     assert_eq!(world.events, []);
     assert_eq!(world.started.len(), begun);

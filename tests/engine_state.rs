@@ -15,7 +15,7 @@ use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::schedule::Moment;
 use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
-use tokenward::engine::{Request, Ticket};
+use tokenward::engine::{Refused, Request, Ticket};
 
 const WAIT_MS: u64 = 30 * SECOND;
 
@@ -189,7 +189,7 @@ impl Model {
             Step::Refused { stamp, one_shot, replayed } => {
                 if let Some(stamp) = self.stamp(stamp) {
                     let request = Request { one_shot, ..self.world.request() };
-                    let repeat = self.world.refused(request, stamp, None, None, replayed);
+                    let repeat = self.world.refused(request, stamp, &Refused { replayed, ..bare_refusal() });
                     assert!(!repeat || !one_shot && !replayed, "repeated what cannot be, or twice");
                     assert!(!repeat || self.world.engine.signed_in());
                 }

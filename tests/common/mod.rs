@@ -11,7 +11,7 @@ use tokenward::engine::revocation::{Hint, SignOutId};
 use tokenward::engine::schedule::Moment;
 use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
 use tokenward::engine::token::Secret;
-use tokenward::engine::{Engine, Output, Request, Ticket, Work};
+use tokenward::engine::{Engine, Output, Refused, Request, Ticket, Work};
 
 pub const API: &str = "https://api.test/v1/";
 pub const SECOND: u64 = 1_000;
@@ -112,6 +112,16 @@ pub fn with_nonce(status: u16, error: &str) -> Exchange {
     Exchange::Answered(Answer { status, body, dpop_nonce, ..Answer::default() })
 }
 
+/// An API's refusal with this challenge.
+pub fn refusal(status: u16, challenge: &str) -> Refused {
+    Refused { status, challenge: Some(challenge.into()), ..Refused::default() }
+}
+
+/// A 401 without a challenge, or whose challenge CORS hides.
+pub fn bare_refusal() -> Refused {
+    Refused { status: 401, ..Refused::default() }
+}
+
 pub fn network_failure() -> Exchange {
     Exchange::Failed(Cause::Network)
 }
@@ -179,8 +189,10 @@ impl World {
     /// Takes what the engine has to say.
     pub fn drain(&mut self) {
         loop {
+            let has_output = self.engine.has_output();
             let outputs = self.engine.take_outputs();
-            if outputs.is_empty() {
+            assert_eq!(has_output, !outputs.is_empty());
+            if !has_output {
                 return;
             }
             for output in outputs {
@@ -262,18 +274,11 @@ impl World {
 
     /// The API answers 401 to a GET that carried this token.
     pub fn unauthorized(&mut self, stamp: Stamp, replayed: bool) -> bool {
-        self.refused(self.request(), stamp, Some("Bearer error=\"invalid_token\""), None, replayed)
+        self.refused(self.request(), stamp, &Refused { replayed, ..refusal(401, "Bearer error=\"invalid_token\"") })
     }
 
-    pub fn refused(
-        &mut self,
-        request: Request,
-        stamp: Stamp,
-        challenge: Option<&str>,
-        redirected_to: Option<&str>,
-        replayed: bool,
-    ) -> bool {
-        let repeat = self.engine.refused(request, "GET", stamp, 401, challenge, redirected_to, replayed, self.now);
+    pub fn refused(&mut self, request: Request, stamp: Stamp, answer: &Refused) -> bool {
+        let repeat = self.engine.refused(request, "GET", stamp, answer, self.now);
         self.drain();
         repeat
     }
