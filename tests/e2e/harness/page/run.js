@@ -16,14 +16,16 @@ const kit = {
   /** Loaded when asked for, so that a test can put something in the place of a built-in before. */
   library: () => import("/tokenward/index.js"),
 
+  options: (more) => ({
+    clientId: "spa",
+    endpoints: { token: kit.auth.endpoints.token, revocation: kit.auth.endpoints.revocation },
+    resources: [{ url: `${kit.api.origin}/v1` }],
+    ...more,
+  }),
+
   async create(options) {
     const { TokenWard } = await kit.library();
-    kit.ward = await TokenWard.create({
-      clientId: "spa",
-      endpoints: { token: kit.auth.endpoints.token, revocation: kit.auth.endpoints.revocation },
-      resources: [{ url: `${kit.api.origin}/v1` }],
-      ...options,
-    });
+    kit.ward = await TokenWard.create(kit.options(options));
     for (const type of EVENTS) {
       kit.ward.addEventListener(type, ({ detail }) => kit.events.push({ type, ...detail }));
     }
