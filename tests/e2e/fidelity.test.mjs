@@ -1,6 +1,6 @@
 // The patched fetch is like the native one, for what is not ours and for what is.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { test } from "node:test";
 import { stage } from "./harness/stage.mjs";
 
 test("it looks like the native one", async (t) => {
@@ -59,12 +59,14 @@ const failing = {
   "a server that is not there": (fetch, url) => fetch(url.replace(/:\d+/, ":1")),
 };
 
-describe("it fails as the native one does:", () => {
+test("it fails as the native one does", async (t) => {
+  const { page } = await stage(t, { connect: ["http://127.0.0.1:1"] });
+  await page.signIn();
   for (const [what, call] of Object.entries(failing)) {
-    test(what, async (t) => {
-      const { page } = await stage(t, { connect: ["http://127.0.0.1:1"] });
-      await page.signIn();
+    await t.test(what, async () => {
       const [patched, native] = await page.run(`async (kit) => {
+        const { fetch } = window;
+        const { nativeFetch } = kit;
         const attempt = async (fetch) => {
           let thrown = true;
           try {
@@ -76,8 +78,7 @@ describe("it fails as the native one does:", () => {
             return { name, mine: message === "mine", thrown };
           }
         };
-        const { fetch } = window;
-        return [await attempt((...args) => fetch(...args)), await attempt((...args) => kit.nativeFetch.apply(window, args))];
+        return [await attempt(fetch), await attempt(nativeFetch)];
       }`);
       assert.deepEqual(patched, native);
       assert.equal(native.thrown, false);

@@ -54,11 +54,11 @@ const broken = [
   ["{ resources: [], wasm: 7 }", "wasm"],
 ];
 
-describe("create() names the key that breaks a rule:", () => {
+test("create() names the key that breaks a rule", async (t) => {
+  const { page } = await stage(t);
   for (const [options, key] of broken) {
     const source = typeof options === "string" ? options : JSON.stringify(options);
-    test(source, async (t) => {
-      const { page } = await stage(t);
+    await t.test(source, async () => {
       const error = await page.run(`async (kit) => {
         const { TokenWard } = await kit.library();
         const error = await TokenWard.create(${source}).then(() => undefined, (reason) => reason);
@@ -71,19 +71,20 @@ describe("create() names the key that breaks a rule:", () => {
   }
 });
 
-describe("create() takes", () => {
-  const taken = {
-    "keys that are undefined": "{ resources: [], clientId: undefined, endpoints: undefined, refresh: undefined, waitSeconds: undefined, wasm: undefined }",
-    "an origin, and a path below it": "{ resources: [{ url: 'https://api.test' }, { url: 'https://api.test/v1/' }] }",
-    "one URL twice for different methods": "{ resources: [{ url: 'https://api.test', methods: ['GET'] }, { url: 'https://api.test', methods: ['POST'] }] }",
-    "http: for loopback hosts": "{ resources: [{ url: 'http://localhost' }, { url: 'http://api.localhost:81' }, { url: 'http://127.0.0.2' }, { url: 'http://[::1]:81' }] }",
-    "http: for others if told so": "{ resources: [{ url: 'http://api.test' }], dangerouslyAllowHttp: true }",
-    "the limits of its numbers": "{ resources: [], waitSeconds: 600, requestTimeoutSeconds: 1, maxOutageSeconds: 1.5 }",
-    "frozen options": "Object.freeze({ resources: Object.freeze([]) })",
-  };
+const taken = {
+  "keys that are undefined": "{ resources: [], clientId: undefined, endpoints: undefined, refresh: undefined, waitSeconds: undefined, wasm: undefined }",
+  "an origin, and a path below it": "{ resources: [{ url: 'https://api.test' }, { url: 'https://api.test/v1/' }] }",
+  "one URL twice for different methods": "{ resources: [{ url: 'https://api.test', methods: ['GET'] }, { url: 'https://api.test', methods: ['POST'] }] }",
+  "http: for loopback hosts": "{ resources: [{ url: 'http://localhost' }, { url: 'http://api.localhost:81' }, { url: 'http://127.0.0.2' }, { url: 'http://[::1]:81' }] }",
+  "http: for others if told so": "{ resources: [{ url: 'http://api.test' }], dangerouslyAllowHttp: true }",
+  "the limits of its numbers": "{ resources: [], waitSeconds: 600, requestTimeoutSeconds: 1, maxOutageSeconds: 1.5 }",
+  "frozen options": "Object.freeze({ resources: Object.freeze([]) })",
+};
+
+test("create() takes", async (t) => {
+  const { page } = await stage(t);
   for (const [what, source] of Object.entries(taken)) {
-    test(what, async (t) => {
-      const { page } = await stage(t);
+    await t.test(what, async () => {
       const signedIn = await page.run(`async (kit) => {
         const { TokenWard } = await kit.library();
         return (await TokenWard.create(${source})).signedIn;

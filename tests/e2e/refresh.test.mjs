@@ -5,7 +5,7 @@ import { setTimeout as pass } from "node:timers/promises";
 import { latch, stage } from "./harness/stage.mjs";
 
 // TOKENWARD_SOAK_SECONDS=300 is the long run, with access tokens of 30 s.
-const SOAK_SECONDS = Number(process.env.TOKENWARD_SOAK_SECONDS ?? 30);
+const SOAK_SECONDS = Number(process.env.TOKENWARD_SOAK_SECONDS ?? 20);
 const SOAK_TTL = SOAK_SECONDS >= 300 ? 30 : 10;
 
 const DAY = 24 * 3600;

@@ -196,10 +196,14 @@ describe("a server that repeats what it was sent does not get it into an event o
       const tokens = await staged.auth.issueTokens();
       for (const token of [tokens.refresh_token, tokens.access_token]) {
         staged.auth.faults.token = [{ status: 400, body: answer(token) }];
-        await staged.page.signIn({ tokens, waitSeconds: 1 });
-        await staged.page.run((kit) => kit.ward.refresh().catch((error) => kit.errors.push(error)));
+        await staged.page.signIn({ tokens });
+        await staged.page.run(async (kit) => {
+          const failing = kit.expectError(kit.ward.refresh());
+          await kit.first("refreshfailed");
+          kit.ward.close();
+          await failing;
+        });
         assert.deepEqual(await placesOutside(staged), []);
-        await staged.page.run((kit) => kit.ward.close());
       }
     });
   }

@@ -8,14 +8,7 @@ const said = [];
 
 /** To be called before the library is loaded: gets hold of its wasm memory, and of what it says and stores on the way. */
 export function watch() {
-  for (const name of ["instantiate", "instantiateStreaming"]) {
-    const native = WebAssembly[name];
-    WebAssembly[name] = async (...args) => {
-      const result = await native.apply(WebAssembly, args);
-      memories.push((result.instance ?? result).exports.memory);
-      return result;
-    };
-  }
+  watchMemories();
   listenIn(console, ["debug", "error", "info", "log", "trace", "warn"]);
   listenIn(Storage.prototype, ["setItem"]);
   listenIn(IDBFactory.prototype, ["open"]);
@@ -24,6 +17,25 @@ export function watch() {
   listenIn(MessagePort.prototype, ["postMessage"]);
   listenIn(History.prototype, ["pushState", "replaceState"]);
   listenIn(Performance.prototype, ["mark", "measure"]);
+}
+
+/** By every way there is to make an instance. */
+function watchMemories() {
+  const seen = (instance) => {
+    memories.push(instance.exports.memory);
+    return instance;
+  };
+  for (const name of ["instantiate", "instantiateStreaming"]) {
+    const native = WebAssembly[name];
+    WebAssembly[name] = async (...args) => {
+      const result = await native.apply(WebAssembly, args);
+      seen(result.instance ?? result);
+      return result;
+    };
+  }
+  WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+    construct: (...args) => seen(Reflect.construct(...args)),
+  });
 }
 
 function listenIn(object, names) {
