@@ -58,6 +58,8 @@ async function bundle() {
     target: "es2022",
     loader: { ".wasm": "binary" },
     legalComments: "none",
+    // wasm-bindgen's glue warns of uses that loader.js does not make.
+    drop: ["console"],
     logLevel: "warning",
   });
 }

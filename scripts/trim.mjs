@@ -14,7 +14,8 @@ const UNCALLED = /wasm_bindgen::convert::closures::_::invoke|js_sys::futures/;
 /** The source files in panics' locations, which nobody sees either. */
 const SOURCE_FILE = /(?:\/rustc\/|cargo\/|src\/|library\/)[\w\-./]*\.rs/g;
 
-const HASHED_IMPORT = /\b__wbg_\w+_[0-9a-f]{16}\b/g;
+/** Long names of wasm-bindgen's that stand in both files, hashes among them, which do not compress. */
+const LONG_NAME = /\b(?:__wbg_\w+_[0-9a-f]{16}|__wbindgen_\w+|__externref_\w+|wasm_bindgen__\w+)\b/g;
 
 /** Trims `wasm` and `glue`, the files that wasm-bindgen made, in place. */
 export async function trim(wasm, glue) {
@@ -35,10 +36,9 @@ export async function trim(wasm, glue) {
   }
   if (trimmed === 0) throw new Error("trim.mjs knows none of the names in the module: have they changed?");
 
-  // The hashes in the imports' names do not compress, and stand in both files.
   const javascript = await readFile(glue, "utf8");
-  const names = [...new Set(javascript.match(HASHED_IMPORT))].sort();
-  const shorten = (text) => text.replace(HASHED_IMPORT, (name) => `i${names.indexOf(name)}`);
+  const names = [...new Set(javascript.match(LONG_NAME))].sort();
+  const shorten = (text) => text.replace(LONG_NAME, (name) => (names.includes(name) ? `i${names.indexOf(name)}` : name));
   const text = module.emitText().replace(SOURCE_FILE, (path) => "\\00".repeat(path.length));
   const renamed = binaryen.parseText(shorten(text));
   renamed.setFeatures(module.getFeatures());

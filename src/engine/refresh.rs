@@ -174,10 +174,10 @@ impl Session {
         });
     }
 
-    /// The network came or went.
+    /// Whether there is a network. When it comes back, a failed refresh is tried again at once.
     pub fn set_online(&mut self, online: bool, now: Moment) {
-        self.online = online;
-        if let Some(retry) = self.retry.as_mut().filter(|_| online) {
+        let is_back = online && !core::mem::replace(&mut self.online, online);
+        if let Some(retry) = self.retry.as_mut().filter(|_| is_back) {
             retry.if_awaited = now.later(retry.not_before);
             retry.if_idle = retry.if_awaited;
         }

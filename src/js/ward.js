@@ -164,6 +164,7 @@ export class TokenWard extends EventTarget {
     this.uninstall();
     this.#core = this.#gate.core = undefined;
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
+    this.#signOuts.deliverAll(["refresh_token", "access_token"]);
     return new TokenWardError("internal_error", { cause: error });
   }
 
