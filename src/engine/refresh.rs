@@ -176,7 +176,8 @@ impl Session {
 
     /// Whether there is a network. When it comes back, a failed refresh is tried again at once.
     pub fn set_online(&mut self, online: bool, now: Moment) {
-        let is_back = online && !core::mem::replace(&mut self.online, online);
+        let is_back = online && !self.online;
+        self.online = online;
         if let Some(retry) = self.retry.as_mut().filter(|_| is_back) {
             retry.if_awaited = now.later(retry.not_before);
             retry.if_idle = retry.if_awaited;
