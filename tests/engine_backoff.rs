@@ -7,6 +7,7 @@ use common::*;
 use proptest::prelude::*;
 use tokenward::engine::config::Options;
 use tokenward::engine::event::{Event, FailureDetail, Reason, Why};
+use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::schedule::{Moment, Rng, backoff_ms, retry_after_ms};
 use tokenward::engine::session::{Permit, Settled};
 
@@ -219,6 +220,28 @@ fn nothing_starts_while_offline() {
     assert_eq!(world.events, [], "being offline is no failure");
     world.set_online(true);
     assert_eq!(world.started.len(), 1);
+}
+
+#[test]
+fn what_was_asked_for_offline_is_done_online() {
+    let seconds = |seconds| TokenAnswer { expires_in: Member::Number(seconds), ..response("access", Some("refresh")) };
+    // A good token, a newer one wanted; and one that lives too briefly for a plan, expired.
+    for (lifetime_s, wants_newer) in [(300.0, true), (4.0, false)] {
+        let mut world = World::new(options());
+        world.set_tokens(seconds(lifetime_s));
+        world.set_online(false);
+        if wants_newer {
+            world.renew();
+        } else {
+            world.pass(4 * SECOND);
+            world.must_wait(None);
+        }
+        assert!(world.started.is_empty());
+        let next = world.engine.snapshot(world.now).next_refresh.expect("wanted");
+        assert_eq!((next.why, next.at), (Why::RequestsWaiting, world.now.wall_ms as f64));
+        world.set_online(true);
+        assert_eq!(world.started.len(), 1, "{lifetime_s}");
+    }
 }
 
 #[test]

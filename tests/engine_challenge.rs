@@ -162,6 +162,11 @@ fn what_a_refusal_asks_for() {
             step_up(Some("a b"), Some(0.0)),
         ),
         (
+            Some("Bearer level=9, error=\"insufficient_user_authentication\", max_age=5"),
+            step_up(None, Some(5.0)),
+            step_up(None, Some(5.0)),
+        ),
+        (
             Some("Bearer error=\"insufficient_user_authentication\", max_age=soon"),
             step_up(None, None),
             step_up(None, None),
@@ -206,11 +211,11 @@ fn a_long_header_takes_no_longer_than_its_length() {
     let begun = Instant::now();
     for pattern in patterns {
         for start in ["", "Bearer ", "Bearer a=\"", "Bearer a="] {
-            let header = start.to_owned() + &pattern.repeat(200_000 / pattern.len());
+            let header = start.to_owned() + &pattern.repeat(50_000 / pattern.len());
             black_box((parse(&header), refusal(401, Some(&header))));
         }
     }
-    // It takes a tenth of that; what grows with the square of the length would take hours.
+    // It takes a fraction of that; what grows with the square of the length would take minutes.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 

@@ -102,6 +102,13 @@ fn jitter_spreads_clients_that_signed_in_together() {
 }
 
 #[test]
+fn the_random_numbers_are_splitmix64_s() {
+    let mut rng = Rng::new(1_234_567);
+    let known = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+    assert_eq!([(); 3].map(|()| rng.up_to(u64::MAX)), known);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_numbers_and_another_others() {
     let numbers = |seed| {
         let mut rng = Rng::new(seed);
@@ -184,6 +191,26 @@ fn the_server_s_wish_is_the_plan() {
     assert_eq!(next.why, Why::ServerRequest);
     let after = next.at as u64 - START.wall_ms;
     assert!((HOUR..=HOUR + DAY / 5).contains(&after), "{after}");
+}
+
+#[test]
+fn no_request_waits_or_goes_expired_while_renewals_succeed() {
+    let tokens_of_thirty_seconds = || with_lifetime(number(30.0));
+    let mut world = World::new(options());
+    world.set_tokens(tokens_of_thirty_seconds());
+    let mut sent = world.now;
+    for _ in 0..3_000 {
+        world.pass(100);
+        if let [(ticket, _)] = world.running[..]
+            && world.started[world.started.len() - 1].elapsed_ms(world.now) >= 800
+        {
+            sent = world.started[world.started.len() - 1];
+            world.answer_ticket(ticket, answered(200, Some(tokens_of_thirty_seconds())));
+        }
+        assert_eq!(world.get(), Permit::Go);
+        assert!(sent.elapsed_ms(world.now) < 27 * SECOND, "in the last moments of its life");
+    }
+    assert!((13..=18).contains(&world.started.len()), "{} refreshes in five minutes", world.started.len());
 }
 
 fn number(seconds: f64) -> Member {

@@ -366,7 +366,8 @@ fn a_token_that_nothing_renews_ends_its_session_once() {
         let mut world = World::new(options);
         world.set_tokens(response("access-1", refresh));
         world.events.clear();
-        world.pass(300 * SECOND - 5 * SECOND - 1);
+        assert_eq!(world.engine.deadline_ms(world.now), Some(295 * SECOND));
+        world.pass(295 * SECOND - 1);
         assert_eq!(world.get(), Permit::Go);
         assert_eq!(world.events, []);
         world.pass(1);
@@ -437,4 +438,9 @@ fn the_snapshot_says_how_things_are() {
     assert!(world.engine.snapshot(world.now).refreshing);
     world.sign_out();
     assert_eq!(status(&world), Status::SignedOut);
+
+    let mut world = World::new(callback_options());
+    assert!(!world.engine.snapshot(world.now).can_refresh);
+    world.set_tokens(response("access-1", None));
+    assert!(world.engine.snapshot(world.now).can_refresh);
 }
