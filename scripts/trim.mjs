@@ -12,7 +12,7 @@ const PANICS =
 const UNCALLED = /wasm_bindgen::convert::closures::_::invoke|js_sys::futures/;
 
 /** The source files in panics' locations, which nobody sees either. */
-const SOURCE_FILE = /(?:\/rustc\/|cargo\/|src\/|library\/)[\w\-./]*\.rs/g;
+const SOURCE_FILE = /(?:\/rustc\/|cargo\/|src\/|library\/)[\w\-./]*?\.rs/g;
 
 /** Long names of wasm-bindgen's that stand in both files, hashes among them, which do not compress. */
 const LONG_NAME = /\b(?:__wbg_\w+_[0-9a-f]{16}|__wbindgen_\w+|__externref_\w+|wasm_bindgen__\w+)\b/g;

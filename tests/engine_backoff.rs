@@ -62,13 +62,14 @@ fn retry_after_as_servers_send_it() {
         // Chromium reads "3" as a date too.
         ("3", 983_404_800_000.0, Some(3_000)),
         ("Wed, 21 Oct 2026 07:28:00 GMT", now_ms + 5_000.0, Some(5_000)),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", now_ms - 5_000.0, Some(0)),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", now_ms - 5_000.0, None),
+        // Chromium reads "3.5" as a date of 2001.
+        ("3.5", 983_404_800_000.0, None),
         ("Wed, 21 Oct 2099 07:28:00 GMT", now_ms + 1e12, Some(600_000)),
         ("", none, None),
         ("-3", none, None),
         ("3.5", none, None),
         ("soon", none, None),
-        ("soon", f64::INFINITY, None),
         ("٣", none, None),
     ];
     for (value, date_ms, expected) in rows {
@@ -187,6 +188,26 @@ fn no_request_hurries_a_retry_after() {
         world.answer(renewed("access-2", None));
         assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
     }
+}
+
+#[test]
+fn a_server_that_asks_for_no_pause_gets_one() {
+    let mut world = World::signed_in(options());
+    world.renew();
+    world.started.clear();
+    world.live(HOUR, None, || delayed(503, 0));
+    assert!(world.started.len() < 60, "{} in an hour", world.started.len());
+}
+
+#[test]
+fn a_wake_up_is_not_the_return_of_the_network() {
+    let (mut world, _) = World::refreshing(options());
+    world.answer(network_failure());
+    world.started.clear();
+    for _ in 0..1_000 {
+        world.set_online(true);
+    }
+    assert_eq!(world.started.len(), 0);
 }
 
 #[test]

@@ -207,11 +207,13 @@ fn a_long_header_takes_no_longer_than_its_length() {
         "a==, ",
         "a b=c ",
         "\t=\t",
+        "a/",
     ];
     let begun = Instant::now();
     for pattern in patterns {
         for start in ["", "Bearer ", "Bearer a=\"", "Bearer a="] {
-            let header = start.to_owned() + &pattern.repeat(50_000 / pattern.len());
+            // The quote is what no token68 may end with.
+            let header = start.to_owned() + &pattern.repeat(200_000 / pattern.len()) + "\"";
             black_box((parse(&header), refusal(401, Some(&header))));
         }
     }

@@ -102,7 +102,6 @@ fn transient() -> Vec<(Exchange, Cause, Option<&'static str>)> {
         (refused_with("server_error"), Cause::ServerError, Some("server_error")),
         (refused_with("temporarily_unavailable"), Cause::ServerError, Some("temporarily_unavailable")),
         (refused_with("slow_down"), Cause::ServerError, Some("slow_down")),
-        (refused_with("use_dpop_nonce"), Cause::Malformed, Some("use_dpop_nonce")),
         (Exchange::CallbackRejected(None), Cause::Callback, None),
         (Exchange::CallbackRejected(Some(TokenAnswer::default())), Cause::Callback, None),
         (Exchange::CallbackResolved(Some(TokenAnswer::default())), Cause::Malformed, None),
@@ -229,32 +228,31 @@ fn a_refresh_token_is_kept_until_it_is_replaced() {
 
 #[test]
 fn a_nonce_is_used_once_and_is_no_failure() {
-    for status in [400, 401] {
-        assert_eq!(outcome(&with_nonce(status, "use_dpop_nonce")), Outcome::UseDpopNonce("nonce".into()));
+    for status in [200, 400, 401] {
+        assert_eq!(outcome(&wants_nonce(status)), Outcome::UseDpopNonce);
         let (mut world, waiter) = World::refreshing(options());
         let first = world.flight();
-        world.answer(with_nonce(status, "use_dpop_nonce"));
+        world.answer(wants_nonce(status));
         assert_ne!(world.flight(), first);
-        let Work::Refresh { dpop_nonce, .. } = &world.running[0].1 else { panic!("{:?}", world.running) };
-        assert_eq!(dpop_nonce.as_deref(), Some("nonce"));
         assert!(world.body().contains("refresh_token=refresh-1&"));
         assert_eq!(world.events, []);
         assert_eq!(world.engine.snapshot(world.now).failures, 0);
 
-        world.answer(with_nonce(status, "use_dpop_nonce"));
+        world.answer(wants_nonce(status));
         assert!(world.running.is_empty(), "not twice");
         assert_eq!(world.event_names(), ["refreshfailed"]);
         world.pass_until_refresh(MINUTE).expect("another try");
-        let Work::Refresh { dpop_nonce, .. } = &world.running[0].1 else { panic!("{:?}", world.running) };
-        assert_eq!(*dpop_nonce, None);
         world.answer(renewed("access-2", None));
         assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
     }
 }
 
 #[test]
-fn a_nonce_beside_another_error_does_not_save_the_session() {
-    assert_eq!(outcome(&with_nonce(400, "invalid_grant")), Outcome::Final(Reason::RefreshRejected));
+fn a_nonce_that_comes_while_offline_is_a_failure() {
+    let (mut world, _) = World::refreshing(options());
+    world.set_online(false);
+    world.answer(wants_nonce(400));
+    assert_eq!(world.event_names(), ["refreshfailed"]);
 }
 
 #[test]
@@ -304,16 +302,67 @@ fn outcomes_are_remembered_and_the_oldest_forgotten() {
 }
 
 #[test]
-fn what_a_server_calls_an_error_gets_no_further_unless_it_is_a_code() {
+fn what_is_no_error_code_gets_no_further_and_ends_nothing() {
     let long = "x".repeat(200);
-    for hostile in ["", " ", "two words", "refresh-1 was stolen", "<script>", "a\u{0}b", "ü", "{\"a\":1}", &long] {
-        let (mut world, _) = World::refreshing(options());
-        world.answer(refused_with(hostile));
-        for event in &world.events {
-            let json = json(event.record().1);
-            assert!(hostile.trim().is_empty() || !json.contains(hostile), "{json}");
+    for hostile in
+        ["", " ", "two words", "Not Found", "refresh-1 was stolen", "<script>", "a\u{0}b", "ü", "{\"a\":1}", &long]
+    {
+        for status in [400, 403, 404] {
+            let (mut world, _) = World::refreshing(options());
+            world.answer(answered(status, Some(error_response(hostile))));
+            assert!(world.engine.signed_in(), "{status} {hostile:?}");
+            let [Event::RefreshFailed(detail)] = &world.events[..] else { panic!("{:?}", world.events) };
+            assert_eq!((detail.cause, detail.error.as_deref()), (Cause::Malformed, None), "{status} {hostile:?}");
         }
-        let Some(Event::SignedOut(detail)) = world.events.last() else { panic!("{:?}", world.events) };
-        assert_eq!(detail.error.as_deref(), Some("invalid_error"), "{hostile:?}");
     }
+}
+
+#[test]
+fn a_refresh_token_that_comes_with_a_useless_access_token_is_the_next() {
+    for spoil in [
+        |answer: &mut TokenAnswer| answer.access_token = Member::Absent,
+        |answer: &mut TokenAnswer| answer.access_token = text("acc ess"),
+        |answer: &mut TokenAnswer| answer.token_type = text("DPoP"),
+    ] {
+        let (mut world, waiter) = World::refreshing(options());
+        let mut answer = response("access-2", Some("refresh-2"));
+        spoil(&mut answer);
+        world.answer(answered(200, Some(answer)));
+        assert_eq!(world.event_names(), ["refreshfailed"]);
+        world.pass_until_refresh(MINUTE).expect("another try");
+        assert!(world.body().contains("refresh_token=refresh-2&"), "{}", world.body());
+        world.answer(renewed("access-3", None));
+        assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
+    }
+}
+
+#[test]
+fn tokens_of_the_app_without_a_refresh_token_leave_the_refresh_alone() {
+    let (mut world, _) = World::refreshing(options());
+    let flight = world.flight();
+    world.set_tokens(response("access-app", None));
+    assert_eq!(world.flight(), flight, "it may have used up the refresh token");
+    world.answer(renewed("access-2", Some("refresh-2")));
+    world.renew();
+    assert!(world.body().contains("refresh_token=refresh-2&"), "{}", world.body());
+}
+
+#[test]
+fn a_scope_left_out_has_not_changed() {
+    let mut world = World::signed_in(options());
+    world.set_tokens(TokenAnswer { scope: text("orders"), ..response("access-1", Some("refresh-1")) });
+    world.renew();
+    world.answer(renewed("access-2", None));
+    assert_eq!(world.engine.snapshot(world.now).scope.as_deref(), Some("orders"));
+}
+
+#[test]
+fn sleep_is_no_outage() {
+    let mut world = World::signed_in(tokenward::engine::config::Options { max_outage_s: Some(300.0), ..options() });
+    world.renew();
+    world.answer(network_failure());
+    world.now = world.now.plus(8 * HOUR);
+    world.tick();
+    world.answer(network_failure());
+    assert!(world.engine.signed_in());
 }

@@ -76,6 +76,21 @@ fn a_resource_that_refuses_every_token_costs_one_refresh_in_five_minutes() {
 }
 
 #[test]
+fn a_resource_that_refuses_every_second_request_starts_twenty_refreshes_a_minute() {
+    let mut world = World::signed_in(options());
+    for _ in 0..100 {
+        let stamp = world.engine.stamp();
+        if world.unauthorized(stamp, false) {
+            world.answer(renewed("access", None));
+        }
+    }
+    assert_eq!(world.started.len(), 20);
+    world.pass(MINUTE);
+    let stamp = world.engine.stamp();
+    assert!(world.unauthorized(stamp, false));
+}
+
+#[test]
 fn one_resource_that_is_not_believed_does_not_discredit_another() {
     let mut options = options();
     options.resources.push(resource("https://other.test/"));

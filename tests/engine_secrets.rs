@@ -10,7 +10,6 @@ use tokenward::engine::event::Event;
 use tokenward::engine::failure::{Answer, Cause, Exchange, outcome};
 use tokenward::engine::oauth::request;
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
-use tokenward::engine::session::Permit;
 use tokenward::engine::token::{AccessToken, RefreshToken, Secret};
 use tokenward::engine::{Output, Ticket, Work};
 
@@ -56,7 +55,7 @@ fn what_holds_a_secret_prints_without_it() {
     let ticket = Ticket { epoch: 0, number: 0 };
     let body = request::refresh("spa", text.expose());
     assert!(body.expose().contains(CANARY), "the canary would be seen");
-    assert_hidden(&Output::Start(ticket, Work::Refresh { body: body.clone(), dpop_nonce: None }));
+    assert_hidden(&Output::Start(ticket, Work::Refresh { body: body.clone() }));
     assert_hidden(&Output::Start(ticket, Work::Revoke { body }));
     let grant = canary_response().read().expect("a token response");
     assert_hidden(&grant);
@@ -121,7 +120,7 @@ fn nothing_of_a_whole_session_shows_a_token() {
     watched.step(|world| world.set_tokens(canary_response()));
     watched.step(|world| world.renew());
     watched.step(|world| world.answer(refused_with(&secret("echo"))));
-    assert_eq!(watched.0.get(), Permit::Anonymous);
+    assert!(watched.0.engine.signed_in(), "that was no error code");
     watched.step(World::close);
 }
 

@@ -444,3 +444,17 @@ fn the_snapshot_says_how_things_are() {
     world.set_tokens(response("access-1", None));
     assert!(world.engine.snapshot(world.now).can_refresh);
 }
+
+#[test]
+fn a_wait_in_a_session_that_just_ended_is_over() {
+    let (mut world, _) = World::refreshing(options());
+    let stamp = world.engine.stamp();
+    world.sign_out();
+    for after in [None, Some(stamp)] {
+        let waiter = world.wait(after);
+        assert_eq!(world.settled_as(waiter), Some(Settled::SignedOut));
+    }
+    world.set_tokens(response("access-other", Some("refresh-other")));
+    let waiter = world.wait(Some(stamp));
+    assert_eq!(world.settled_as(waiter), Some(Settled::SignedOut));
+}

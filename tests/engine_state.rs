@@ -160,7 +160,7 @@ impl Model {
             Reply::Error(error) => refused_with(error),
             Reply::Status(status) => answered(status, None),
             Reply::Delayed(ms) => delayed(503, ms),
-            Reply::Nonce => with_nonce(400, "use_dpop_nonce"),
+            Reply::Nonce => wants_nonce(400),
             Reply::Failed(cause) => Exchange::Failed(cause),
             Reply::Nothing => Exchange::CallbackRejected(None),
         }

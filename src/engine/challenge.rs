@@ -217,12 +217,15 @@ impl<'a> Cursor<'a> {
         let before = self.at;
         self.skip_space();
         let start = self.at;
+        if start == before {
+            return None;
+        }
         let body = self.take(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-'..=b'/' | b'_' | b'~' | b'+'));
         self.take(|byte| byte == b'=');
         let token = self.since(start);
         self.skip_space();
         let ends = matches!(self.peek(), None | Some(b','));
-        if start > before && !body.is_empty() && ends {
+        if !body.is_empty() && ends {
             return Some(token);
         }
         self.at = before;

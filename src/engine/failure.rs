@@ -2,6 +2,7 @@
 
 use crate::engine::event::Reason;
 use crate::engine::oauth::response::{Grant, TokenAnswer};
+use crate::engine::token::RefreshToken;
 
 /// How a refresh went, as the shell saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +44,6 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After`, read.
     pub retry_after_ms: Option<u64>,
-    /// `DPoP-Nonce` (RFC 9449 section 8).
-    pub dpop_nonce: Option<String>,
     /// `None` if the body is not a JSON object.
     pub body: Option<TokenAnswer>,
 }
@@ -102,8 +101,10 @@ pub enum Outcome {
     },
     /// Keep everything, try again.
     Transient(Cause),
-    /// Repeat once with this nonce.
-    UseDpopNonce(String),
+    /// The same, but the refresh token is this one now: the one in use may be used up.
+    Unusable(RefreshToken),
+    /// Repeat once, with the nonce that came along (RFC 9449 section 8).
+    UseDpopNonce,
 }
 
 /// The table. Whatever is not certain to be final is transient: a session is never ended by accident.
@@ -111,10 +112,10 @@ pub fn outcome(exchange: &Exchange) -> Outcome {
     let answer = match exchange {
         Exchange::Failed(cause) => return Outcome::Transient(*cause),
         Exchange::CallbackResolved(None) => return Outcome::Final(Reason::LoginRequired),
-        Exchange::CallbackResolved(Some(body)) => return success(body, &None),
+        Exchange::CallbackResolved(Some(body)) => return success(body),
         Exchange::CallbackRejected(body) => {
             return match body.as_ref().and_then(TokenAnswer::error_code) {
-                Some(error) => oauth_error(&error, &None),
+                Some(error) => oauth_error(&error),
                 None => Outcome::Transient(Cause::Callback),
             };
         }
@@ -132,9 +133,9 @@ pub fn outcome(exchange: &Exchange) -> Outcome {
         };
     }
     match &answer.body {
-        Some(body) if matches!(answer.status, 200..=299) => success(body, &answer.dpop_nonce),
+        Some(body) if matches!(answer.status, 200..=299) => success(body),
         Some(body) => match body.error_code() {
-            Some(error) => oauth_error(&error, &answer.dpop_nonce),
+            Some(error) => oauth_error(&error),
             None => Outcome::Transient(Cause::Malformed),
         },
         None => Outcome::Transient(Cause::Malformed),
@@ -142,15 +143,18 @@ pub fn outcome(exchange: &Exchange) -> Outcome {
 }
 
 /// Some servers answer 200 with an error in it.
-fn success(body: &TokenAnswer, dpop_nonce: &Option<String>) -> Outcome {
+fn success(body: &TokenAnswer) -> Outcome {
     match (body.error_code(), body.read()) {
-        (Some(error), _) => oauth_error(&error, dpop_nonce),
+        (Some(error), _) => oauth_error(&error),
         (None, Ok(grant)) => Outcome::Accepted(Box::new(grant)),
-        (None, Err(_)) => Outcome::Transient(Cause::Malformed),
+        (None, Err(_)) => match body.refresh() {
+            Ok(Some(token)) => Outcome::Unusable(token),
+            _ => Outcome::Transient(Cause::Malformed),
+        },
     }
 }
 
-fn oauth_error(error: &str, dpop_nonce: &Option<String>) -> Outcome {
+fn oauth_error(error: &str) -> Outcome {
     match error {
         "invalid_grant" => Outcome::Final(Reason::RefreshRejected),
         "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
@@ -158,10 +162,7 @@ fn oauth_error(error: &str, dpop_nonce: &Option<String>) -> Outcome {
         }
         // RFC 6749 section 4.1.2.1 and RFC 8628 section 3.5: by their definition not the end.
         "server_error" | "temporarily_unavailable" | "slow_down" => Outcome::Transient(Cause::ServerError),
-        "use_dpop_nonce" => match dpop_nonce {
-            Some(nonce) => Outcome::UseDpopNonce(nonce.clone()),
-            None => Outcome::Transient(Cause::Malformed),
-        },
+        "use_dpop_nonce" => Outcome::UseDpopNonce,
         _ => Outcome::Final(Reason::Misconfigured),
     }
 }

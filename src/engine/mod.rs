@@ -40,8 +40,6 @@ pub enum Work {
     Refresh {
         /// `application/x-www-form-urlencoded`
         body: Secret,
-        /// For the DPoP proof (RFC 9449 section 8).
-        dpop_nonce: Option<String>,
     },
     /// Call the app's refresh callback.
     Callback,

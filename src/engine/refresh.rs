@@ -13,7 +13,7 @@ pub(super) struct Flight {
     pub(super) ticket: Ticket,
     sent: Moment,
     /// Whether it already repeats one for a DPoP nonce.
-    with_nonce: bool,
+    is_repeated: bool,
 }
 
 /// Refreshing failed; when it is tried again.
@@ -22,14 +22,25 @@ pub(super) struct Retry {
     /// Failures in a row.
     pub(super) attempt: u32,
     pub(super) why: Why,
-    since: Moment,
+    /// How long it has been failing.
+    outage_ms: u64,
+    last: Moment,
     /// Earlier than this the server does not want to be asked.
     not_before: Moment,
     if_awaited: Moment,
     if_idle: Moment,
 }
 
+/// Time in which nothing could be tried, asleep or offline, is no outage.
+const MAX_LATENESS_MS: u64 = 30_000;
+
 impl Retry {
+    /// How much the time since the last failure adds to the outage.
+    fn gap_ms(&self, now: Moment) -> u64 {
+        let planned = self.if_idle.remaining_ms(self.last);
+        self.last.elapsed_ms(now).min(planned.saturating_add(MAX_LATENESS_MS))
+    }
+
     pub(super) fn at(&self, awaited: bool) -> Moment {
         if awaited { self.if_awaited } else { self.if_idle }
     }
@@ -53,28 +64,28 @@ impl Session {
             None => true,
         };
         if may {
-            self.start(now, None);
+            self.start(now, false);
         }
     }
 
     pub(super) fn refresh_if_due(&mut self, now: Moment) {
         if self.next_refresh(now).0.reached(now) {
-            self.start(now, None);
+            self.start(now, false);
         }
     }
 
-    fn start(&mut self, now: Moment, dpop_nonce: Option<String>) {
+    fn start(&mut self, now: Moment, is_repeated: bool) {
         if self.flight.is_some() || !self.online || !self.can_refresh() {
             return;
         }
         let work = match (&self.config.source, self.refresh_token()) {
             (Source::RefreshToken { client_id }, Some(token)) => {
-                Work::Refresh { body: request::refresh(client_id, token.expose()), dpop_nonce: dpop_nonce.clone() }
+                Work::Refresh { body: request::refresh(client_id, token.expose()) }
             }
             _ => Work::Callback,
         };
         let ticket = self.ticket();
-        self.flight = Some(Flight { ticket, sent: now, with_nonce: dpop_nonce.is_some() });
+        self.flight = Some(Flight { ticket, sent: now, is_repeated });
         self.outputs.push(Output::Start(ticket, work));
     }
 
@@ -108,8 +119,14 @@ impl Session {
             }
             Outcome::Delayed { after_ms, cause } => self.failed(failure(cause), Some(after_ms), now),
             Outcome::Transient(cause) => self.failed(failure(cause), None, now),
-            Outcome::UseDpopNonce(_) if flight.with_nonce => self.failed(failure(Cause::OauthError), None, now),
-            Outcome::UseDpopNonce(nonce) => self.start(now, Some(nonce)),
+            Outcome::Unusable(refresh) => {
+                self.replace_refresh_token(refresh);
+                self.failed(failure(Cause::Malformed), None, now);
+            }
+            Outcome::UseDpopNonce if flight.is_repeated || !self.online => {
+                self.failed(failure(Cause::OauthError), None, now)
+            }
+            Outcome::UseDpopNonce => self.start(now, true),
         }
         self.tick(now);
     }
@@ -123,31 +140,28 @@ impl Session {
     }
 
     fn failed(&mut self, failure: Failure, after_ms: Option<u64>, now: Moment) {
-        let (attempt, since) = match &self.retry {
-            Some(retry) => (retry.attempt.saturating_add(1), retry.since),
-            None => (1, now),
+        let (attempt, outage_ms) = match &self.retry {
+            Some(retry) => (retry.attempt.saturating_add(1), retry.outage_ms.saturating_add(retry.gap_ms(now))),
+            None => (1, 0),
         };
-        let outage_ms = since.elapsed_ms(now);
         if self.config.max_outage_ms.is_some_and(|max| outage_ms >= max) {
             self.note(&failure, attempt, None, now);
             self.end(Reason::Outage, failure.error);
             return;
         }
         let not_before = now.plus(after_ms.unwrap_or(0));
-        let (why, if_awaited, if_idle) = match after_ms {
-            Some(_) => {
-                let at = not_before.plus(self.rng.up_to(RETRY_AFTER_JITTER_MS));
-                (Why::RetryAfter, at, at)
-            }
-            None => {
-                // One more try before an outage ends the session.
-                let left = self.config.max_outage_ms.map_or(u64::MAX, |max| max.saturating_sub(outage_ms));
-                let awaited = backoff_ms(attempt, true, &mut self.rng).min(left);
-                let idle = backoff_ms(attempt, false, &mut self.rng).min(left).max(awaited);
-                (Why::Retry, now.plus(awaited), now.plus(idle))
-            }
-        };
-        let retry = Retry { attempt, why, since, not_before, if_awaited, if_idle };
+        // One more try before an outage ends the session.
+        let left = self.config.max_outage_ms.map_or(u64::MAX, |max| max.saturating_sub(outage_ms));
+        let awaited = backoff_ms(attempt, true, &mut self.rng).min(left);
+        let idle = backoff_ms(attempt, false, &mut self.rng).min(left).max(awaited);
+        let (mut why, mut earliest) = (Why::Retry, now);
+        if after_ms.is_some() {
+            why = Why::RetryAfter;
+            earliest = not_before.plus(self.rng.up_to(RETRY_AFTER_JITTER_MS));
+        }
+        // A server that asks for no pause, again and again, gets one all the same.
+        let (if_awaited, if_idle) = (now.plus(awaited).later(earliest), now.plus(idle).later(earliest));
+        let retry = Retry { attempt, why, outage_ms, last: now, not_before, if_awaited, if_idle };
         let at = retry.at(self.is_awaited());
         self.retry = Some(retry);
         self.note(&failure, attempt, Some((why, at)), now);

@@ -79,10 +79,7 @@ impl Resources {
         if !methods.is_none_or(is_method_list) {
             return Err(Refused::Method);
         }
-        let mut prefix = href;
-        while let Some(shorter) = prefix.strip_suffix('/') {
-            prefix = shorter;
-        }
+        let prefix = href.strip_suffix('/').unwrap_or(href);
         let is_taken = |entry: &Entry| match methods {
             None => !entry.url.is_empty(),
             Some(list) => list.iter().any(|method| entry.permits(method)),
@@ -236,7 +233,8 @@ fn is_loopback(authority: &str) -> bool {
         || host.starts_with("127.") && host.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit())
 }
 
-/// Whether a server that decodes `%2F` or `%5C` before it looks at dot segments would see another path.
+/// Whether a server that decodes `%2F` or `%5C`, or cuts off matrix parameters, before it looks at dot segments would
+/// see another path.
 fn is_ambiguous(path: &str) -> bool {
     // Byte by byte: string searching would bring 2 kB of searchers along.
     let mut encoded_slash = false;
@@ -247,7 +245,9 @@ fn is_ambiguous(path: &str) -> bool {
         let byte = if byte == b'%' { decoded(&mut bytes) } else { byte };
         encoded_slash |= byte == ENCODED_SLASH;
         segment = match (segment, byte) {
-            (Segment::Dots, b'/' | ENCODED_SLASH | b';') => {
+            // Servers that cut off matrix parameters see the dots, encoded slash or not.
+            (Segment::Dots, b';') => return true,
+            (Segment::Dots, b'/' | ENCODED_SLASH) => {
                 dot_segment = true;
                 Segment::Empty
             }
@@ -286,6 +286,7 @@ fn decoded(bytes: &mut core::str::Bytes<'_>) -> u8 {
     let byte = match (ahead.next(), ahead.next().map(|byte| byte.to_ascii_lowercase())) {
         (Some(b'2'), Some(b'f')) | (Some(b'5'), Some(b'c')) => ENCODED_SLASH,
         (Some(b'2'), Some(b'e')) => b'.',
+        (Some(b'3'), Some(b'b')) => b';',
         _ => return b'%',
     };
     *bytes = ahead;

@@ -134,7 +134,8 @@ const MAX_RETRY_AFTER_MS: u64 = 600_000;
 pub fn retry_after_ms(value: &str, date_ms: f64, now: Moment) -> Option<u64> {
     let ms = match digits(value.trim_ascii()) {
         Some(seconds) => seconds.saturating_mul(1000),
-        None if date_ms.is_finite() => (date_ms as u64).saturating_sub(now.wall_ms),
+        // A date that is past, by our clock, says nothing.
+        None if date_ms > now.wall_ms as f64 => date_ms as u64 - now.wall_ms,
         None => return None,
     };
     Some(ms.min(MAX_RETRY_AFTER_MS))

@@ -111,6 +111,10 @@ impl Tokens {
 /// A resource that refused a fresh token is not believed again for this long: it would loop.
 const DISTRUST_MS: u64 = 300_000;
 
+/// Refused requests start this many refreshes in so long; a resource that refuses every second request would start more.
+const MAX_REFUSALS: u32 = 20;
+const REFUSALS_MS: u64 = 60_000;
+
 const MAX_OUTCOMES: usize = 8;
 
 /// The state machine.
@@ -127,6 +131,9 @@ pub struct Session {
     tokens: Option<Tokens>,
     waiters: Vec<Waiter>,
     distrusted: Vec<(RuleId, Moment)>,
+    /// Refreshes that refused requests started, and since when they are counted.
+    refusals: u32,
+    refusals_since: Moment,
     outcomes: Vec<Past>,
     counter: u32,
 }
@@ -146,6 +153,8 @@ impl Session {
             tokens: None,
             waiters: Vec::new(),
             distrusted: Vec::new(),
+            refusals: 0,
+            refusals_since: Moment { wall_ms: 0, mono_ms: 0 },
             outcomes: Vec::new(),
             counter: 0,
         }
@@ -177,14 +186,12 @@ impl Session {
 
     /// Takes tokens from the app: a session begins, or goes on with these.
     pub fn set_tokens(&mut self, grant: Grant, requested: Moment, now: Moment) {
-        self.abort_flight();
+        // A refresh under way may have used up the refresh token: unless there is a new one, its answer is needed.
+        if grant.refresh.is_some() || self.refresh_token().is_none() {
+            self.abort_flight();
+        }
         self.retry = None;
         let fresh = self.tokens.is_none();
-        if let Some(tokens) = &mut self.tokens
-            && grant.refresh.is_some()
-        {
-            tokens.refresh = None;
-        }
         self.adopt(grant, requested, now);
         let detail = self.token_detail();
         self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
@@ -194,7 +201,7 @@ impl Session {
 
     /// Puts a token set in place of the last one; `sent` is when its request was.
     pub(super) fn adopt(&mut self, grant: Grant, sent: Moment, now: Moment) {
-        let last_refresh = self.tokens.take().and_then(|tokens| tokens.refresh);
+        let (last_refresh, last_scope) = self.tokens.take().map_or((None, None), |last| (last.refresh, last.scope));
         let (mut expires, mut unusable, mut planned) = (Moment::NEVER, Moment::NEVER, Moment::NEVER);
         if let Some(lifetime) = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms)) {
             expires = sent.plus(lifetime);
@@ -210,9 +217,16 @@ impl Session {
             unusable,
             planned,
             why: if grant.refresh_in_ms.is_some() { Why::ServerRequest } else { Why::Schedule },
-            scope: grant.scope,
+            // RFC 6749 section 5.1: left out if it has not changed.
+            scope: grant.scope.or(last_scope),
         });
         self.generation = self.generation.saturating_add(1);
+    }
+
+    pub(super) fn replace_refresh_token(&mut self, refresh: RefreshToken) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.refresh = Some(refresh);
+        }
     }
 
     /// Drops an access token that was never any good, and keeps the rest.
@@ -260,11 +274,17 @@ impl Session {
     /// Lets a request wait, after [`Self::permit`] said so. `since_mono_ms` is when it began to.
     pub fn wait(&mut self, after: Option<Stamp>, since_mono_ms: u64) -> WaiterId {
         let id = self.next_id();
-        self.waiters.push(Waiter {
-            id,
-            after: after.unwrap_or(Stamp { epoch: self.epoch, generation: 0 }),
-            deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms),
-        });
+        let after = after.unwrap_or(Stamp { epoch: self.epoch, generation: 0 });
+        if self.tokens.is_none() || after.epoch != self.epoch {
+            // A listener signed out in the meantime.
+            self.outputs.push(Output::Settle(id, Settled::SignedOut));
+        } else {
+            self.waiters.push(Waiter {
+                id,
+                after,
+                deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms),
+            });
+        }
         id
     }
 
@@ -294,6 +314,16 @@ impl Session {
             return replayable;
         }
         if distrusted.is_some_and(|(_, until)| !until.reached(now)) || !self.can_refresh() {
+            return false;
+        }
+        if self.refusals_since.elapsed_ms(now) >= REFUSALS_MS {
+            self.refusals_since = now;
+            self.refusals = 0;
+        }
+        if self.flight.is_none() {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        if self.refusals > MAX_REFUSALS {
             return false;
         }
         self.demand(now);

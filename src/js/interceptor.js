@@ -1,5 +1,5 @@
 import { TokenWardError } from "./errors.js";
-import { Promise, apply, monotonicClock } from "./natives.js";
+import { Object, Promise, apply, monotonicClock } from "./natives.js";
 import { parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
@@ -28,7 +28,9 @@ export function intercept(next, gate) {
       try {
         const target = readInput(input);
         const href = parse(target);
-        rule = href === null ? -1 : core.findRule(href);
+        const init = args[1] ?? {};
+        // Lists hold http: and https: only, and fetch has its own word for an init that is no object.
+        rule = /^http/.test(href) && Object(init) === init ? core.findRule(href) : -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
@@ -58,19 +60,24 @@ function authorised(call, authorization, stamp) {
   ]);
 }
 
-async function waiting(call) {
+function waiting(call) {
   const { core, next, receiver, request } = call;
-  const code = await permitted(call, ANY_TOKEN);
-  if (code === SEND) return authorised(call, core.authorization(), core.stamp());
-  return apply(next, receiver, request.send(undefined, true));
+  return permitted(call, ANY_TOKEN, (code) =>
+    code === SEND
+      ? authorised(call, core.authorization(), core.stamp())
+      : apply(next, receiver, request.send(undefined, true)),
+  );
 }
 
-/** Waits until the request may go with a token newer than `after`, or as it is. */
-async function permitted({ gate, core, rule, request }, after) {
+/**
+ * Waits until the request may go with a token newer than `after`, or as it is, and lets it `go` in the same breath: a
+ * moment later the session may be another one.
+ */
+async function permitted({ gate, core, rule, request }, after, go) {
   const since = monotonicClock();
   for (;;) {
     const code = core.authorize(rule, request.method, request.flags, after);
-    if (code === SEND || code === SEND_AS_IS) return code;
+    if (code === SEND || code === SEND_AS_IS) return go(code);
     if (code !== WAIT) throw new TokenWardError("signed_out");
     after = await gate.wait(after, since, request.signal);
   }
@@ -79,17 +86,23 @@ async function permitted({ gate, core, rule, request }, after) {
 async function refused(call, stamp, response) {
   const { core, next, receiver, request } = call;
   if (!report(call, stamp, response, false)) return response;
+  const repeat = (code) =>
+    code === SEND && {
+      newer: core.stamp(),
+      // In an object, so that what becomes of it is not awaited here.
+      answer: apply(next, receiver, request.send(core.authorization(), true)),
+    };
+  let sent;
   try {
-    if ((await permitted(call, stamp)) !== SEND) return response;
+    sent = await permitted(call, stamp, repeat);
   } catch (error) {
     if (request.signal?.aborted) throw error;
-    // There is no better answer than the one the resource gave.
-    return response;
   }
+  // There may be no better answer than the one the resource gave.
+  if (!sent) return response;
   response.body?.cancel().catch(() => {});
-  const newer = core.stamp();
-  const repeated = await apply(next, receiver, request.send(core.authorization(), true));
-  if (isRefusal(repeated)) report(call, newer, repeated, true);
+  const repeated = await sent.answer;
+  if (isRefusal(repeated)) report(call, sent.newer, repeated, true);
   return repeated;
 }
 

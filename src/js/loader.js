@@ -1,9 +1,10 @@
 import { initSync } from "tokenward-core";
 import { TokenWardError } from "./errors.js";
-import { WebAssembly, nativeFetch } from "./natives.js";
+import { Uint8Array, WebAssembly, nativeFetch } from "./natives.js";
 
 let embedded;
 let loading;
+let memory;
 
 /** Uses these bytes where the app names no other source. */
 export const preset = (wasm) => {
@@ -17,6 +18,9 @@ export const load = (source) =>
     throw new TokenWardError("core_unavailable", { cause });
   }));
 
+/** Overwrites all that any ward of the page holds. */
+export const wipe = () => new Uint8Array(memory.buffer).fill(0);
+
 // Bundlers find the file by this very expression.
 async function instantiate(source = embedded ?? new URL("./core.wasm", import.meta.url)) {
   if (typeof source === "string" || source instanceof URL) {
@@ -26,5 +30,5 @@ async function instantiate(source = embedded ?? new URL("./core.wasm", import.me
     source = await response.arrayBuffer();
   }
   // What this returns holds the tokens: nobody gets it.
-  initSync({ module: source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source) });
+  ({ memory } = initSync({ module: source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source) }));
 }

@@ -27,9 +27,9 @@ export class Mailbox {
     }
   }
 
-  /** Nobody wants it any more. */
-  discard(id) {
-    this.#slots.delete(id);
+  /** Delivers only to somebody who waits. */
+  interrupt(id, value) {
+    if (this.#slots.has(id)) this.deliver(id, value);
   }
 
   /** Delivers to everybody who still waits. */

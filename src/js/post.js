@@ -38,7 +38,7 @@ export async function post(url, body, keepalive, maxBytes, signal) {
   if (!bytes) return null;
   const text = new TextDecoder().decode(bytes);
   bytes.fill(0);
-  return { status, retryAfter: headers.get("retry-after"), dpopNonce: headers.get("dpop-nonce"), body: parse(text) };
+  return { status, retryAfter: headers.get("retry-after"), body: parse(text) };
 }
 
 async function read(stream, maxBytes) {

@@ -46,7 +46,7 @@ function initMembers() {
 
 /** Reads an init as `fetch` does, each member once, so that it can be looked at and passed on. */
 function readInit(init) {
-  const copy = { __proto__: null };
+  const copy = {};
   if (init !== undefined && init !== null) {
     for (const name of initMembers()) {
       const value = init[name];

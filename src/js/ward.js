@@ -1,7 +1,7 @@
 import { Core } from "tokenward-core";
 import { TokenWardError } from "./errors.js";
 import { intercept } from "./interceptor.js";
-import { load } from "./loader.js";
+import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
   AbortController,
@@ -146,15 +146,15 @@ export class TokenWard extends EventTarget {
     const core = this.#alive();
     signal?.throwIfAborted();
     const waiter = begin(core);
-    const abort = () => this.#waits.deliver(waiter, { outcome: ABORTED });
+    const abort = () => {
+      core.cancel(waiter);
+      this.#waits.interrupt(waiter, { outcome: ABORTED });
+    };
     signal?.addEventListener("abort", abort);
     const { outcome, after } = await this.#waits.collect(waiter);
     signal?.removeEventListener("abort", abort);
     if (outcome === READY) return after;
-    if (outcome === ABORTED) {
-      core.cancel(waiter);
-      throw signal.reason;
-    }
+    if (outcome === ABORTED) throw signal.reason;
     throw new TokenWardError(ERRORS[outcome]);
   }
 
@@ -163,6 +163,7 @@ export class TokenWard extends EventTarget {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
     this.uninstall();
     this.#core = this.#gate.core = undefined;
+    wipe();
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
     this.#signOuts.deliverAll(["refresh_token", "access_token"]);
     return new TokenWardError("internal_error", { cause: error });

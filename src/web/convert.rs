@@ -79,7 +79,6 @@ pub(super) fn exchange(host: &Host, how: u8, answer: &JsValue, now: Moment) -> E
             status: status(answer),
             retry_after_ms: text(answer, "retryAfter")
                 .and_then(|value| retry_after_ms(&value, Date::parse(&value), now)),
-            dpop_nonce: text(answer, "dpopNonce"),
             body: token_answer(host, body),
         }),
         1 => Exchange::Failed(Cause::Network),

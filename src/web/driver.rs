@@ -79,6 +79,8 @@ impl Driver {
     }
 
     fn tick(self: &Rc<Self>) {
+        // No timer fires inside a drain: one that seems to be under way was ended by a stack overflow.
+        self.draining.set(false);
         let now = self.now();
         self.engine().tick(now);
         self.drain();
@@ -93,16 +95,15 @@ impl Driver {
 
     /// Does all there is to do. Reentrant: what a listener causes is done by the outermost call, in order.
     pub(super) fn drain(self: &Rc<Self>) {
-        if self.draining.replace(true) {
-            return;
-        }
-        while self.engine().has_output() {
-            let outputs = self.engine().take_outputs();
-            for output in outputs {
-                self.perform(output);
+        if !self.draining.replace(true) {
+            while self.engine().has_output() {
+                let outputs = self.engine().take_outputs();
+                for output in outputs {
+                    self.perform(output);
+                }
             }
+            self.draining.set(false);
         }
-        self.draining.set(false);
         self.arm();
     }
 
@@ -149,7 +150,7 @@ impl Driver {
             self.host.post(epoch, number, revocation, body, MAX_RESPONSE_BYTES);
         };
         match work {
-            Work::Refresh { body, .. } => post(false, body),
+            Work::Refresh { body } => post(false, body),
             Work::Revoke { body } => post(true, body),
             Work::Callback => self.host.refresh(epoch, number),
         }

@@ -107,9 +107,8 @@ pub fn json(record: Record) -> String {
 }
 
 /// The authorization server wants a DPoP proof with its nonce.
-pub fn with_nonce(status: u16, error: &str) -> Exchange {
-    let (body, dpop_nonce) = (Some(error_response(error)), Some("nonce".to_owned()));
-    Exchange::Answered(Answer { status, body, dpop_nonce, ..Answer::default() })
+pub fn wants_nonce(status: u16) -> Exchange {
+    answered(status, Some(error_response("use_dpop_nonce")))
 }
 
 /// An API's refusal with this challenge.

@@ -68,13 +68,24 @@ pub struct Malformed {
 }
 
 impl TokenAnswer {
-    /// The `error` code, if there is one; a code that RFC 6749 does not allow is `invalid_error`, so that nothing a
-    /// server echoes gets further.
+    /// The new refresh token; `None` if there is none.
+    ///
+    /// # Errors
+    /// There is one that cannot be used.
+    pub fn refresh(&self) -> Result<Option<RefreshToken>, Malformed> {
+        match &self.refresh_token {
+            Member::Absent => Ok(None),
+            Member::Text(text) if text.expose().is_empty() => Ok(None),
+            member => member.text().and_then(RefreshToken::new).map(Some).ok_or(REFRESH_TOKEN),
+        }
+    }
+
+    /// The `error` code, if there is one. Other words under this name, as gateways have them, and whatever a server
+    /// might echo are none: every registered code is of this form.
     pub fn error_code(&self) -> Option<String> {
         let code = self.error.text()?.expose();
-        let is_code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        let plain = !code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code);
-        Some(if plain { code } else { "invalid_error" }.into())
+        let is_code = |byte| matches!(byte, b'a'..=b'z' | b'_');
+        (!code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code)).then(|| code.into())
     }
 
     /// Reads a success.
@@ -88,14 +99,9 @@ impl TokenAnswer {
             Member::Text(text) if text.expose().eq_ignore_ascii_case("bearer") => {}
             _ => return Err(TOKEN_TYPE),
         }
-        let refresh = match &self.refresh_token {
-            Member::Absent => None,
-            Member::Text(text) if text.expose().is_empty() => None,
-            member => Some(member.text().and_then(RefreshToken::new).ok_or(REFRESH_TOKEN)?),
-        };
         Ok(Grant {
             access,
-            refresh,
+            refresh: self.refresh()?,
             expires_in_ms: duration_ms(&self.expires_in),
             refresh_in_ms: duration_ms(&self.refresh_in),
             scope: self.scope.text().map(|text| text.expose().into()),
@@ -111,7 +117,7 @@ fn whole_seconds(text: &str) -> Option<f64> {
     digits(text.get(..whole)?).map(|seconds| seconds as f64)
 }
 
-/// The registered codes have at most 33 characters; tokens are longer than this.
+/// The registered codes have at most 33 characters.
 const MAX_ERROR_CODE: usize = 48;
 
 const ACCESS_TOKEN: Malformed =
