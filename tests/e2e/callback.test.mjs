@@ -10,9 +10,18 @@ async function prepare(t, options) {
     async (kit, tokens, more) => {
       kit.tokens = tokens;
       kit.contexts = [];
+      let call;
+      kit.called = new Promise((resolve) => (call = resolve));
       const refresh = (context) => {
         kit.contexts.push(context);
-        return kit.answer(context);
+        call();
+        return kit.answer();
+      };
+      kit.answerLater = () => {
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        kit.answer = () => answered;
+        return answer;
       };
       await kit.create({ endpoints: undefined, refresh, ...more });
       kit.ward.install();
@@ -40,11 +49,10 @@ test("called once for all requests that wait", async (t) => {
 test("never called twice at once", async (t) => {
   const { page } = await prepare(t);
   const { asked, generation } = await page.run(async (kit) => {
-    let answer;
-    kit.answer = () => new Promise((resolve) => (answer = resolve));
+    const answer = kit.answerLater();
     kit.ward.setTokens(kit.tokens);
     const renewals = [kit.ward.refresh(), kit.ward.refresh()];
-    await Promise.resolve();
+    await kit.called;
     renewals.push(kit.ward.refresh());
     const asked = kit.contexts.length;
     answer(kit.tokens);
@@ -109,7 +117,10 @@ for (const { how, answer, cause } of failures) {
     const { asked, events } = await page.run(async (kit) => {
       kit.answer = () => (kit.contexts.length === 1 ? kit.failing() : kit.tokens);
       kit.ward.setTokens(kit.tokens);
-      await kit.ward.refresh();
+      const renewal = kit.ward.refresh();
+      await kit.first("refreshfailed");
+      kit.hurry();
+      await renewal;
       return { asked: kit.contexts.length, events: kit.events };
     });
     assert.equal(asked, 2);
@@ -136,11 +147,10 @@ for (const { by, act, code } of aborts) {
     const { page } = await prepare(t, { requestTimeoutSeconds: 1 });
     await page.run(`(kit) => { kit.act = ${act}; }`);
     const { before, rejected, generations } = await page.run(async (kit) => {
-      let answer;
-      kit.answer = () => new Promise((resolve) => (answer = resolve));
+      const answer = kit.answerLater();
       kit.ward.setTokens(kit.tokens);
       const renewal = kit.ward.refresh().then(() => undefined, (reason) => reason.code);
-      await Promise.resolve();
+      await kit.called;
       const [{ signal }] = kit.contexts;
       const before = signal.aborted;
       const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));

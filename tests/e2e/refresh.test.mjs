@@ -5,7 +5,7 @@ import { setTimeout as pass } from "node:timers/promises";
 import { latch, stage } from "./harness/stage.mjs";
 
 // TOKENWARD_SOAK_SECONDS=300 is the long run, with access tokens of 30 s.
-const SOAK_SECONDS = Number(process.env.TOKENWARD_SOAK_SECONDS ?? 20);
+const SOAK_SECONDS = Number(process.env.TOKENWARD_SOAK_SECONDS ?? 16);
 const SOAK_TTL = SOAK_SECONDS >= 300 ? 30 : 10;
 
 const DAY = 24 * 3600;
@@ -76,10 +76,24 @@ test("1,000 requests begun while the token is expired: one token request, 1,000 
 
 test("a page that sends nothing renews ahead of the expiry", async (t) => {
   const { auth, page } = await stage(t);
-  const expiresAt = Date.now() + 5000;
   await page.signIn({ tokens: { ...(await auth.issueTokens()), expires_in: 10 }, age: 5 });
   const [{ at }] = await auth.tokenRequests.until((requests) => requests.length > 0);
+  const { expiresAt } = await page.run((kit) => kit.events[0]);
   assert.ok(at < expiresAt - 2000, `${expiresAt - at} ms before the expiry`);
+});
+
+test("a token is not sent in the last moments of its life", async (t) => {
+  const { auth, api, page } = await stage(t);
+  const { held, release } = latch();
+  auth.faults.token = [{ hold: held }];
+  await page.signIn({ tokens: { ...(await auth.issueTokens()), expires_in: 100 }, age: 96 });
+  await page.run((kit) => {
+    kit.pending = kit.call();
+  });
+  assert.equal(await page.run((kit) => kit.ward.snapshot().waiting), 1);
+  assert.equal(api.requests.length, 0);
+  release();
+  assert.equal((await page.run((kit) => kit.pending)).status, 200);
 });
 
 test("refresh() joins the refresh that is under way", async (t) => {
@@ -133,8 +147,8 @@ for (const { says, expiresIn, seconds } of lifetimes) {
     const within = (at, from, to) => at >= before + from * 1000 - 1000 && at <= after + to * 1000;
     assert.ok(within(snapshot.expiresAt, seconds, seconds), `expires ${snapshot.expiresAt - before} ms later`);
     assert.ok(within(snapshot.nextRefresh.at, seconds * 0.5, seconds * 0.9), JSON.stringify(snapshot.nextRefresh));
-    // Longer ones would fire at once, or late after a sleep.
-    assert.ok(Math.max(...delays) <= 60_000, `a timer of ${Math.max(...delays)} ms`);
+    // Longer ones would fire at once, or late after a sleep; none is needed at once, over and over.
+    assert.ok(Math.min(...delays) > 1000 && Math.max(...delays) <= 60_000, `timers of ${delays} ms`);
   });
 }
 
@@ -168,7 +182,6 @@ test("expires_in is 1 s: renewed for requests only, at most once in that time", 
   assert.deepEqual(new Set(statuses), new Set([200]));
   const times = auth.tokenRequests.map(({ at }) => at);
   assert.equal(times.length, 4);
-  // It is sent for nine tenths of its life.
-  const gaps = times.slice(1).map((at, i) => at - times[i]);
-  assert.ok(Math.min(...gaps) >= 800, `${gaps} ms apart`);
+  // It is sent for nine tenths of its life; the rest is for what takes longer on the way to the server than the last did.
+  assert.ok(times[3] - times[0] >= 3 * 900 - 200, `${times[3] - times[0]} ms for three lifetimes`);
 });

@@ -43,6 +43,9 @@ const kit = {
     }
   },
 
+  /** Ends a back-off: whoever comes back online tries again at once. */
+  hurry: () => dispatchEvent(new Event("online")),
+
   /** Resolves once `predicate(snapshot)` holds, which is looked at after every event of the ward and of the window. */
   async until(predicate) {
     while (!predicate(kit.ward.snapshot())) {
