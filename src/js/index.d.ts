@@ -14,7 +14,8 @@ export interface ResourceOptions {
   /**
    * Absolute `https:` URL: exact origin (scheme, host, port) plus whole path segments. `https://a.test/v1` covers
    * `/v1` and `/v1/orders` but not `/v10`. `http:` is accepted for loopback hosts, elsewhere only with
-   * {@link TokenWardOptions.dangerouslyAllowHttp}. No userinfo, query or fragment. The longest matching path wins.
+   * {@link TokenWardOptions.dangerouslyAllowHttp}. No userinfo, query or fragment. The longest matching path
+   * decides alone: a method that it does not list carries no token, even if a shorter path would cover it.
    */
   url: string;
   /** HTTP methods that carry a token. Default: all. `OPTIONS` has to be listed like any other. */
@@ -47,7 +48,10 @@ export interface TokenResponse {
   [member: string]: unknown;
 }
 
-/** The app's own way to renew: called with the session's single flight, never twice at once. */
+/**
+ * The app's own way to renew. Called by one refresh at a time; one that outlives the time limit is aborted, and may be
+ * followed by the next before it has ended. It must not fetch a listed URL: that would wait for the refresh it is part of.
+ */
 export interface RefreshCallback {
   /**
    * Resolve with a token response, or with an error response (`{ error: "invalid_grant" }`, RFC 6749 section 5.2).
@@ -248,7 +252,10 @@ export class TokenWard extends EventTarget {
   /** Whether there is a session. A session whose access token ran out is still one while it can be renewed. */
   readonly signedIn: boolean;
 
-  /** Patches `globalThis.fetch`. A second call does nothing. */
+  /**
+   * Patches `globalThis.fetch`. A second call does nothing. A wrapper of `fetch` that was there before is called with the
+   * `Authorization` header; {@link fetch} calls the one that was there when this module was loaded.
+   */
   install(): this;
 
   /** Takes the patch back. Where others have wrapped it since, theirs stay and ours passes everything through. */
@@ -259,6 +266,7 @@ export class TokenWard extends EventTarget {
 
   /**
    * Begins a session with tokens the app obtained, or replaces the tokens of the running one.
+   * Without a `refresh_token` the one in use stays: sign out first where the user may be another one.
    * @param response the token endpoint's answer, parsed
    * @param options.requestedAt when its request was sent (`Date.now()`); lifetimes count from there. Default: now
    * @throws {TypeError} `invalid_token_response`: names the member; the running session stays as it is
@@ -273,7 +281,8 @@ export class TokenWard extends EventTarget {
 
   /**
    * Ends the session: wipes the tokens at once, then revokes them at the server (RFC 7009), refresh token first.
-   * Never rejects because of the network: what the server was not told is in the result.
+   * Never rejects because of the network: what the server was not told is in the result. Without a revocation endpoint
+   * that is everything.
    */
   signOut(): Promise<SignOutResult>;
 
