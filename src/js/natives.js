@@ -21,6 +21,7 @@ export const {
   URL,
   URLSearchParams,
   Uint8Array,
+  WeakMap,
   WebAssembly,
   atob,
   document,

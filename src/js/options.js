@@ -6,6 +6,7 @@ const TYPES = {
   boolean: [(value) => typeof value === "boolean", "must be true or false"],
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
+  source: [(value) => /string|object/.test(typeof value), "must be a URL, bytes or a module"],
   any: [() => true],
 };
 
@@ -18,7 +19,7 @@ const OPTIONS = {
   requestTimeoutSeconds: "number",
   maxOutageSeconds: "number",
   dangerouslyAllowHttp: "boolean",
-  wasm: "any",
+  wasm: "source",
 };
 
 /** What is wrong with an argument: `code` is one of `index.d.ts`. */

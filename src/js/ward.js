@@ -10,6 +10,7 @@ import {
   Math,
   Object,
   Promise,
+  WeakMap,
   WebAssembly,
   document,
   monotonicClock,
@@ -41,6 +42,9 @@ const checked = (code, call) => {
     throw typeof error === "string" ? invalid(code, error) : error;
   }
 };
+
+/** Every patch, by its function. */
+const patches = new WeakMap();
 
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
@@ -84,6 +88,7 @@ export class TokenWard extends EventTarget {
       const next = globalThis.fetch;
       const gate = { ...this.#gate };
       this.#patch = { next, gate, fetch: intercept(next, gate) };
+      patches.set(this.#patch.fetch, this.#patch);
       globalThis.fetch = this.#patch.fetch;
     }
     return this;
@@ -91,9 +96,9 @@ export class TokenWard extends EventTarget {
 
   uninstall() {
     if (this.#patch) {
-      const { next, gate, fetch } = this.#patch;
-      gate.core = this.#patch = undefined;
-      if (globalThis.fetch === fetch) globalThis.fetch = next;
+      this.#patch.gate.core = this.#patch = undefined;
+      // On top may be one that was taken back while another ward's stood on it.
+      for (let patch; (patch = patches.get(globalThis.fetch)) && !patch.gate.core; ) globalThis.fetch = patch.next;
     }
     return this;
   }
