@@ -244,6 +244,7 @@ fn entries_that_break_a_rule_are_refused() {
         ("wss://a.test/", Refused::NotHttp),
         ("data:,x", Refused::NotHttp),
         ("https:a.test", Refused::NotHttp),
+        ("https:///x", Refused::NotHttp),
         ("https://a.test", Refused::NotHttp),
         ("a.test/v1", Refused::NotHttp),
         ("/v1", Refused::NotHttp),

@@ -231,13 +231,18 @@ describe("wasm", () => {
   });
 });
 
-test("importing has no side effect", async (t) => {
-  const { page } = await stage(t);
-  const changed = await page.run(async (kit) => {
+test("neither importing nor a ward changes a global", async (t) => {
+  const { auth, page } = await stage(t);
+  const changed = await page.run(async (kit, tokens) => {
     const look = () => new Map(Reflect.ownKeys(window).map((key) => [key, Object.getOwnPropertyDescriptor(window, key).value]));
     const before = look();
-    for (const path of ["/tokenward/index.js", "/tokenward/inline.js"]) await import(path);
+    const imported = await Promise.all(["/tokenward/index.js", "/tokenward/inline.js"].map((path) => import(path)));
+    for (const { TokenWard } of imported) {
+      const ward = await TokenWard.create(kit.options());
+      ward.setTokens(tokens);
+      await ward.fetch(`${kit.api.origin}/v1/orders`);
+    }
     return [...look()].filter(([key, value]) => !Object.is(before.get(key), value)).map(([key]) => String(key));
-  });
+  }, await auth.issueTokens());
   assert.deepEqual(changed, []);
 });
