@@ -149,23 +149,21 @@ test("what is ours keeps what the caller set", async (t) => {
       referrerPolicy: "origin",
       keepalive: true,
     };
-    const look = async ({ url, method, headers, credentials, cache, redirect, referrer, referrerPolicy, keepalive, mode }) => ({
-      ...{ url, method, headers: [...headers].sort(), credentials, cache, redirect, referrer, referrerPolicy, keepalive, mode },
-      body: await passed.text(),
-    });
+    const look = async (request) => {
+      const { url, method, headers, credentials, cache, redirect, referrer, referrerPolicy, keepalive, mode } = request;
+      const rest = { url, method, credentials, cache, redirect, referrer, referrerPolicy, keepalive, mode };
+      return { headers: [...headers].sort(), rest, body: await request.text() };
+    };
     const seen = [];
-    for (const call of [() => fetch(url, init), () => fetch(new Request(url, init)), () => fetch(new Request(url), init)]) {
-      await call();
-      seen.push(await look(passed));
+    for (const args of [() => [url, init], () => [new Request(url, init)], () => [new Request(url), init]]) {
+      await fetch(...args());
+      // fetch makes this of its arguments. Firefox loses keepalive where one of them is a Request.
+      seen.push([await look(passed), await look(new Request(...args()))]);
     }
-    const native = new Request(url, init);
-    passed = native;
-    return { native: await look(native), seen };
+    return seen;
   });
-  const { headers, ...rest } = passed.native;
-  for (const { headers: sent, ...other } of passed.seen) {
-    assert.deepEqual(other, rest);
-    assert.deepEqual(sent, [["authorization", "Bearer canary"], ...headers]);
+  for (const [sent, native] of passed) {
+    assert.deepEqual(sent, { ...native, headers: [["authorization", "Bearer canary"], ...native.headers] });
   }
 });
 
