@@ -336,6 +336,16 @@ fn an_outage_ends_a_session_only_where_the_app_says_so() {
 }
 
 #[test]
+fn an_outage_of_a_server_that_never_answers_ends_a_session_too() {
+    let mut world = World::signed_in(Options { max_outage_s: Some(3_600.0), ..options() });
+    world.renew();
+    world.pass(HOUR);
+    assert_eq!(world.sign_out_reason(), None, "the first failure was a time limit later");
+    world.pass(MINUTE);
+    assert_eq!(world.sign_out_reason(), Some(Reason::Outage));
+}
+
+#[test]
 fn an_outage_counts_from_the_first_failure_after_a_success() {
     let mut world = World::signed_in(Options { max_outage_s: Some(90.0), ..options() });
     for _ in 0..5 {

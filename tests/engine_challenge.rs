@@ -213,7 +213,7 @@ fn a_long_header_takes_no_longer_than_its_length() {
     for pattern in patterns {
         for start in ["", "Bearer ", "Bearer a=\"", "Bearer a="] {
             // The quote is what no token68 may end with.
-            let header = start.to_owned() + &pattern.repeat(200_000 / pattern.len()) + "\"";
+            let header = start.to_owned() + &pattern.repeat(50_000 / pattern.len()) + "\"";
             black_box((parse(&header), refusal(401, Some(&header))));
         }
     }

@@ -141,6 +141,8 @@ fn an_error_code_is_a_code_or_nothing_the_server_said() {
         (text("invalid_grant"), Some("invalid_grant")),
         (text("unmet_authentication_requirements"), Some("unmet_authentication_requirements")),
         (text("AADSTS70008"), None),
+        // As long as the opaque tokens of oidc-provider.
+        (text("V1StGXR8_Z5jdHi6B-myT0123456789abcdefghijkl"), None),
         (text(""), None),
         (text("two words"), None),
         (text("a\nb"), None),

@@ -91,6 +91,20 @@ fn a_resource_that_refuses_every_second_request_starts_twenty_refreshes_a_minute
 }
 
 #[test]
+fn nor_does_one_that_refuses_every_stream_start_more() {
+    let mut world = World::signed_in(options());
+    let request = Request { one_shot: true, ..world.request() };
+    for _ in 0..1_000 {
+        let stamp = world.engine.stamp();
+        assert!(!world.refused(request, stamp, &bare_refusal()));
+        if let [(ticket, _)] = world.running[..] {
+            world.answer_ticket(ticket, renewed("access", None));
+        }
+    }
+    assert_eq!(world.started.len(), 20);
+}
+
+#[test]
 fn one_resource_that_is_not_believed_does_not_discredit_another() {
     let mut options = options();
     options.resources.push(resource("https://other.test/"));
