@@ -254,15 +254,11 @@ test("nothing to renew with: the session ends with its token", async (t) => {
   assert.equal(auth.tokenRequests.length, 0);
 });
 
-/** Only one driver can cut the network. Elsewhere the page is told so, and the network itself stays. */
+/** Only one driver can cut the network. Elsewhere the page is told so. */
 const setOnline =
   browser === "chromium"
     ? (_page, online) => browserDriver().setNetworkConditions({ offline: !online, latency: 0, throughput: 10 ** 9 })
-    : (page, online) =>
-        page.run((_kit, onLine) => {
-          Object.defineProperty(navigator, "onLine", { configurable: true, get: () => onLine });
-          dispatchEvent(new Event(onLine ? "online" : "offline"));
-        }, online);
+    : (page, online) => page.run((kit, online) => kit.setOnline(online), online);
 
 const untilOnline = (kit, wanted) => kit.until(({ online }) => online === wanted);
 

@@ -43,8 +43,17 @@ const kit = {
     }
   },
 
+  /** What the page is told; the network itself stays. */
+  setOnline(online) {
+    Object.defineProperty(navigator, "onLine", { configurable: true, get: () => online });
+    dispatchEvent(new Event(online ? "online" : "offline"));
+  },
+
   /** Ends a back-off: whoever comes back online tries again at once. */
-  hurry: () => dispatchEvent(new Event("online")),
+  hurry() {
+    kit.setOnline(false);
+    kit.setOnline(true);
+  },
 
   /** Resolves once `predicate(snapshot)` holds, which is looked at after every event of the ward and of the window. */
   async until(predicate) {
