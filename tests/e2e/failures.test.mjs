@@ -236,9 +236,14 @@ test("no token within waitSeconds: the request rejects, the session stays, and a
 
 test("maxOutageSeconds: refreshing has failed for that long, and the session ends", async (t) => {
   const { auth, page } = await stage(t);
-  auth.faults.token = () => ({ status: 500 });
+  const { held, release } = latch();
+  auth.faults.token = () => ({ hold: held, status: 500 });
   await page.signIn({ age: EXPIRED, maxOutageSeconds: 1 });
-  assert.equal((await page.run((kit) => kit.call())).code, "signed_out");
+  await page.run((kit) => {
+    kit.pending = kit.call();
+  });
+  release();
+  assert.equal((await page.run((kit) => kit.pending)).code, "signed_out");
   const { type, reason } = await page.run((kit) => kit.events.at(-1));
   assert.deepEqual({ type, reason }, { type: "signedout", reason: "outage" });
 });

@@ -57,9 +57,11 @@ export function latch() {
 export async function stage(t, { accessTokenTtl = 30, connect = [] } = {}) {
   const servers = {};
   t.after(async () => {
-    const problems = await driver.executeScript("return window.problems");
-    await Promise.all(Object.values(servers).map((server) => server.close()));
-    assert.deepEqual(problems, []);
+    try {
+      assert.deepEqual(await driver.executeScript("return window.problems"), []);
+    } finally {
+      await Promise.all(Object.values(servers).map((server) => server.close()));
+    }
   });
   await startServers(servers, accessTokenTtl, connect);
   await driver.get(`${servers.app.origin}/`);
