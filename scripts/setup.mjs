@@ -30,12 +30,12 @@ async function rust(tests) {
   }
   const libraries = await run("rustc", ["--print", "target-libdir", "--target", WASM], { capture: true });
   if (!existsSync(libraries.trim())) {
-    await rustup(`the Rust target ${WASM}`, ["target", "add", WASM, "--no-self-update"]);
+    await rustup(`the Rust target ${WASM}`, ["target", "add", WASM]);
   }
   if (!tests) return;
   for (const [program, component] of [["cargo-fmt", "rustfmt"], ["cargo-clippy", "clippy"]]) {
     if (!(await works(program, ["--version"]))) {
-      await rustup(component, ["component", "add", component, "--no-self-update"]);
+      await rustup(component, ["component", "add", component]);
     }
   }
 }
