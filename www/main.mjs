@@ -1,8 +1,9 @@
-// Starts the demo: the app, its authorization server, its API, and another origin, all on loopback.
+// Starts the demo: the app with its backend, its authorization server, its API, and another origin, all on loopback.
 import { access } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { startApiServer } from "./servers/api.mjs";
 import { AUDIENCE, CLIENT_ID, startAuthServer } from "./servers/auth.mjs";
+import { createBackend } from "./servers/backend.mjs";
 import { startOtherServer } from "./servers/other.mjs";
 import { contentSecurityPolicy, startStaticServer } from "./servers/static.mjs";
 
@@ -11,6 +12,8 @@ export const PORTS = { app: 4500, auth: 4501, api: 4502, other: 4503 };
 const PAGE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const RETRY_AFTER_SECONDS = 5;
+// The one page that the authorization server frames, to say that the user signed out there.
+const FRONTCHANNEL = "/frontchannel.html";
 
 /** The demo in a terminal: prints where it is and runs until Ctrl-C. */
 export async function main(options = {}) {
@@ -26,7 +29,7 @@ export async function main(options = {}) {
  * @param {Partial<typeof PORTS>} [options.ports] where a port is taken another one is used; 0 asks for any free one
  * @param {string} [options.dist] the folder of the built package
  * @param {number} [options.accessTokenTtl] seconds
- * @param {boolean} [options.autoLogin] sign in without showing the authorization server's page
+ * @param {boolean | string} [options.autoLogin] sign in (this account) without showing the authorization server's page
  */
 export async function startDemo({ ports = {}, dist = DIST, accessTokenTtl = 30, autoLogin = false } = {}) {
   await access(`${dist}/index.js`).catch((cause) => {
@@ -61,17 +64,26 @@ async function startServers(started, { ports, dist, accessTokenTtl, autoLogin })
     startStaticServer({
       port,
       mounts: { "/": PAGE, "/tokenward/": dist },
-      headers: () => ({
-        "content-security-policy": contentSecurityPolicy([started.auth, started.api, started.other].map((s) => s.origin)),
-      }),
+      headers: (pathname) => ({ "content-security-policy": policyFor(pathname, started) }),
       routes,
+      handlers: [(...request) => started.backend?.handle(...request)],
     }),
   );
   appOrigins.push(appOrigin);
   await start("auth", (port) =>
-    startAuthServer({ port, appOrigins, redirectUris: [`${appOrigin}/`], accessTokenTtl, autoLogin }),
+    startAuthServer({
+      port,
+      appOrigins,
+      redirectUris: [`${appOrigin}/`, `${appOrigin}/callback.html`],
+      postLogoutRedirectUris: [`${appOrigin}/`],
+      frontchannelLogoutUri: `${appOrigin}${FRONTCHANNEL}`,
+      backendRedirectUris: [`${appOrigin}/session/callback`],
+      accessTokenTtl,
+      autoLogin,
+    }),
   );
   started.auth.faults.token = tokenFault;
+  started.backend = createBackend({ issuer: started.auth.issuer, ...started.auth.backendClient });
   await start("api", (port) =>
     startApiServer({
       port,
@@ -82,6 +94,13 @@ async function startServers(started, { ports, dist, accessTokenTtl, autoLogin })
     }),
   );
   await start("other", (port) => startOtherServer({ port }));
+}
+
+function policyFor(pathname, { auth, api, other }) {
+  return contentSecurityPolicy([auth, api, other].map(({ origin }) => origin), {
+    frame: [auth.origin],
+    ancestors: pathname === FRONTCHANNEL ? [auth.origin] : [],
+  });
 }
 
 /** What the page may ask for, and the switches it may turn. Each switch answers with the status after it. */
@@ -121,6 +140,7 @@ function createControls(servers) {
       issuer: servers.auth.issuer,
       endpoints: servers.auth.endpoints,
       clientId: CLIENT_ID,
+      session: { url: "/session/token", signOutUrl: "/session/sign-out" },
       scope: "openid offline_access orders",
       api: servers.api.origin,
       other: servers.other.origin,

@@ -5,6 +5,8 @@ import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from ".
 
 const EXPOSED = ["WWW-Authenticate"];
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
+// What /v1/stepup asks for.
+const STEP_UP = { acr: "urn:tokenward:demo:mfa", maxAge: 60 };
 const ORDERS = [
   { id: 1, item: "Teapot", quantity: 1 },
   { id: 2, item: "Cups", quantity: 6 },
@@ -94,10 +96,11 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
     if (!verdict) return refuse(401, challenge());
     if (verdict.refusal) return refuse(verdict.status, verdict.refusal);
     if (refusals.length > 0) return refuse(401, refusals.shift());
-    return answerAuthorized(url, record, new Set(verdict.payload.scope?.split(" ")));
+    return answerAuthorized(url, record, verdict.payload);
   }
 
-  function answerAuthorized(url, record, scopes) {
+  function answerAuthorized(url, record, { scope, acr, auth_time: authTime }) {
+    const scopes = new Set(scope?.split(" "));
     switch (url.pathname) {
       case "/v1/orders":
         return scopes.has("orders") ? { status: 200, orders: ORDERS } : insufficientScope("orders");
@@ -112,13 +115,14 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
       case "/v1/admin":
         return scopes.has("admin") ? { status: 200 } : insufficientScope("admin");
       case "/v1/stepup":
+        if (acr === STEP_UP.acr && Date.now() / 1000 - authTime <= STEP_UP.maxAge) return { status: 200 };
         return refuse(
           401,
           challenge({
             error: "insufficient_user_authentication",
             error_description: "A second factor is needed",
-            acr_values: "urn:tokenward:demo:mfa",
-            max_age: "60",
+            acr_values: STEP_UP.acr,
+            max_age: String(STEP_UP.maxAge),
           }),
         );
       case "/v1/redirect":

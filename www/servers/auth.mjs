@@ -1,165 +1,178 @@
 // The authorization server: oidc-provider in memory, with faults that can be switched on in front of it.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { errors, Provider } from "oidc-provider";
-import { Journal, listen, readBody } from "./http.mjs";
-import { loginPage, loginPolicy } from "./login.mjs";
+import { randomBytes } from "node:crypto";
+import { Provider } from "oidc-provider";
+import {
+  API_SCOPE,
+  AUDIENCE,
+  BACKEND_CLIENT_ID,
+  CLIENT_ID,
+  MFA,
+  providerConfiguration,
+  resourceServerInfo,
+  wantsMfa,
+} from "./auth-config.mjs";
+import { createFaults } from "./faults.mjs";
+import { listen, readBody } from "./http.mjs";
+import { framePage, loginPage, messagePage, send } from "./login.mjs";
+import { createSigningKey } from "./signing.mjs";
 import { createStore } from "./store.mjs";
 
-export const AUDIENCE = "urn:tokenward:demo:api";
-export const CLIENT_ID = "spa";
+export { AUDIENCE, CLIENT_ID, MFA };
+/** @typedef {import("./faults.mjs").Fault} Fault */
+/** @typedef {import("./faults.mjs").Faults} Faults */
+/** @typedef {import("./faults.mjs").EndpointRecord} EndpointRecord */
 
-const API_SCOPE = "orders admin";
 const ACCOUNT = "ada";
-const ALG = "ES256";
-// Headers that a page may read only if the server says so; Retry-After is one of them.
-const EXPOSED = "Retry-After, WWW-Authenticate";
 
 /**
- * @typedef {object} Fault What happens to one request, in this order.
- * @property {Promise<unknown>} [hold] wait for it first
- * @property {boolean} [hang] never answer
- * @property {boolean} [reset] close the connection without an answer
- * @property {number} [status] answer this instead of the provider
- * @property {Record<string, string>} [headers] with `status`
- * @property {unknown} [body] with `status`: an object is sent as JSON; a string, Buffer or stream as it is
- * @property {boolean} [cors] with `status`: `false` leaves the CORS headers out
- * @property {boolean} [lose] the provider does its work, and then its answer is lost
- * @property {(body: object) => object} [transform] changes the provider's answer
+ * The settings among the options can be changed at run time, in `settings` of what this resolves with.
  *
- * @typedef {Fault[] | (() => Fault | undefined)} Faults a queue, one entry a request, or a function asked at each request
- *
- * @typedef {object} EndpointRecord
- * @property {number} at arrival, `Date.now()`
- * @property {string | null} grantType
- * @property {string | null} tokenTypeHint
- * @property {Record<string, string>} headers of the request
- * @property {number | null} status `null` until answered, `0` if the connection was closed or left hanging
- * @property {string | null} error the OAuth error that was answered
- * @property {boolean} faulted
- */
-
-/**
  * @param {object} options
  * @param {number} [options.port] 0: any free port
+ * @param {string} [options.host] as browsers see it. `"localhost"` is another site than an app on 127.0.0.1, so that
+ *   this server's cookies are third-party ones there.
  * @param {string[]} options.appOrigins read at each request: origins may be added later
  * @param {string[]} options.redirectUris
- * @param {number} [options.accessTokenTtl] seconds
- * @param {number} [options.refreshTokenTtl] seconds
- * @param {boolean} [options.autoLogin] finish the sign-in without showing the page
+ * @param {string[]} [options.postLogoutRedirectUris]
+ * @param {string} [options.frontchannelLogoutUri] what `/frontchannel-test` frames unless it is given a `uri`
+ * @param {string[]} [options.backendRedirectUris] if there are some, there is a confidential client for them
+ * @param {"ES256" | "RS256" | "PS256" | "EdDSA"} [options.signingAlg] of ID tokens and access tokens
+ * @param {boolean} [options.requirePar] refuse authorization requests that were not pushed
+ * @param {number} [options.accessTokenTtl] setting, seconds
+ * @param {number} [options.refreshTokenTtl] setting, seconds
+ * @param {boolean | string} [options.autoLogin] setting: sign in this account without showing the page (`true`: ada),
+ *   and sign out without asking
+ * @param {boolean} [options.ignoreAcr] setting: sign in, but not with the second factor that `acr_values` asked for
+ * @param {boolean} [options.refuseFraming] setting: `X-Frame-Options: DENY` on all a sign-in answers
+ * @param {boolean} [options.coop] setting: `Cross-Origin-Opener-Policy: same-origin` on all a sign-in answers
  */
 export async function startAuthServer({
   port = 0,
+  host,
   appOrigins,
   redirectUris,
+  postLogoutRedirectUris = [],
+  frontchannelLogoutUri,
+  backendRedirectUris = [],
+  signingAlg = "ES256",
+  requirePar = false,
   accessTokenTtl = 30,
   refreshTokenTtl = 14 * 24 * 3600,
   autoLogin = false,
+  ignoreAcr = false,
+  refuseFraming = false,
+  coop = false,
 }) {
-  const settings = { accessTokenTtl, refreshTokenTtl, autoLogin };
+  const settings = { accessTokenTtl, refreshTokenTtl, autoLogin, ignoreAcr, refuseFraming, coop };
   const store = createStore();
-  const faults = { unreachable: false, token: [], revocation: [] };
-  const journals = { token: new Journal(), revocation: new Journal() };
+  const signing = await createSigningKey(signingAlg);
+  const backendSecret = randomBytes(32).toString("base64url");
   const issuedTokens = [];
+  const issuedCodes = [];
+  const { faults, journals, middleware } = createFaults({ appOrigins, onBody: recordTokens });
   let provider;
 
-  const listening = await listen(port, (origin) => {
-    provider = new Provider(origin, providerConfiguration({ settings, store, appOrigins, redirectUris }));
+  const listening = await listen(port, createHandler, { host });
+
+  function createHandler(origin) {
+    provider = new Provider(
+      origin,
+      providerConfiguration({
+        settings,
+        store,
+        signing,
+        appOrigins,
+        requirePar,
+        redirectUris,
+        postLogoutRedirectUris,
+        backendRedirectUris,
+        backendSecret,
+      }),
+    );
+    // The provider has this for clients with a back channel only. Here every client's ID tokens name the session.
+    provider.Client.prototype.includeSid = () => true;
     provider.on("server_error", (_ctx, error) => console.error(error));
-    provider.use(showLogin);
-    provider.use(recordTokens);
-    provider.use(injectFaults);
+    provider.on("authorization.success", (_ctx, { code }) => void issuedCodes.push(code));
+    provider.use(addHeaders);
+    provider.use(middleware((name) => provider.pathFor(name)));
+    provider.use(interact);
+    provider.use(frameApp);
     return provider.callback();
-  });
+  }
 
-  async function showLogin(ctx, next) {
-    if (!ctx.path.startsWith("/interaction/")) return next();
-    const { params } = await provider.interactionDetails(ctx.req, ctx.res);
-    if (ctx.method === "GET" && !settings.autoLogin) {
-      ctx.set("Content-Security-Policy", loginPolicy(appOrigins));
-      ctx.type = "html";
-      ctx.body = loginPage({ clientId: params.client_id, scope: params.scope });
-      return undefined;
+  function recordTokens(body) {
+    for (const name of ["access_token", "refresh_token", "id_token"]) {
+      if (typeof body?.[name] === "string") issuedTokens.push(body[name]);
     }
-    const form = new URLSearchParams(ctx.method === "POST" ? String(await readBody(ctx.req)) : { login: ACCOUNT });
-    const result =
-      form.get("answer") === "deny"
-        ? { error: "access_denied", error_description: "the user refused" }
-        : await approve(form.get("login") || ACCOUNT, params.scope);
+  }
+
+  function addHeaders(ctx, next) {
+    const path = provider.pathFor("authorization");
+    if (ctx.path === path || ctx.path.startsWith(`${path}/`) || ctx.path.startsWith("/interaction/")) {
+      if (settings.refuseFraming) ctx.set("X-Frame-Options", "DENY");
+      if (settings.coop) ctx.set("Cross-Origin-Opener-Policy", "same-origin");
+    }
+    return next();
+  }
+
+  async function interact(ctx, next) {
+    if (!ctx.path.startsWith("/interaction/")) return next();
+    const details = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined);
+    if (!details) {
+      ctx.status = 400;
+      return send(ctx, messagePage("That did not work", "This sign-in is over. Start it anew in the app."));
+    }
+    const { client_id: clientId, scope = "", login_hint: login = ACCOUNT } = details.params;
+    if (ctx.method === "GET" && !settings.autoLogin) return send(ctx, loginPage({ clientId, scope, login, appOrigins }));
+
+    const result = ctx.method === "GET" ? await autoResult(details) : await formResult(details, await readBody(ctx.req));
     ctx.status = 303;
-    ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false }));
-    return undefined;
+    return ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false }));
   }
 
-  async function approve(accountId, scope) {
-    return { login: { accountId }, consent: { grantId: await saveGrant(accountId, scope) } };
+  function autoResult(details) {
+    // This account was not the one that was wanted, and it would be the same each time.
+    if (details.lastSubmission?.login) return { error: "login_required", error_description: "another account is wanted" };
+    return approve(settings.autoLogin === true ? ACCOUNT : settings.autoLogin, details);
   }
 
-  function saveGrant(accountId, scope) {
-    const grant = new provider.Grant({ accountId, clientId: CLIENT_ID });
+  function formResult(details, body) {
+    const form = new URLSearchParams(String(body));
+    if (form.get("answer") === "deny") return { error: "access_denied", error_description: "the user refused" };
+    return approve(form.get("login") || ACCOUNT, details);
+  }
+
+  async function approve(accountId, { params, prompt, session, grantId }) {
+    // Consent alone is no new sign-in: it changes neither the time nor the strength of the last one.
+    const signsIn = prompt.name === "login" || session?.accountId !== accountId;
+    const acr = wantsMfa(params) && !settings.ignoreAcr ? MFA : undefined;
+    const scope = await grantedScope(accountId, grantId);
+    const consent = { grantId: await saveGrant(accountId, params.client_id, `${params.scope} offline_access ${scope}`) };
+    return { ...(signsIn && { login: { accountId, acr } }), consent };
+  }
+
+  /** A newer grant takes the older one's place in the session, and must not be good for less. */
+  async function grantedScope(accountId, grantId) {
+    const grant = grantId && (await provider.Grant.find(grantId));
+    return grant?.accountId === accountId ? `${grant.getOIDCScope()} ${grant.getResourceScope(AUDIENCE)}` : "";
+  }
+
+  function saveGrant(accountId, clientId, scope) {
+    const grant = new provider.Grant({ accountId, clientId });
     grant.addOIDCScope(scope);
     grant.addResourceScope(AUDIENCE, scope);
     return grant.save();
   }
 
-  async function recordTokens(ctx, next) {
-    await next();
-    if (ctx.body?.access_token) issuedTokens.push(ctx.body.access_token);
-    if (ctx.body?.refresh_token) issuedTokens.push(ctx.body.refresh_token);
-  }
-
-  async function injectFaults(ctx, next) {
-    if (faults.unreachable) return drop(ctx);
-    const endpoint = ctx.method === "POST" && endpointOf(ctx.path);
-    if (!endpoint) return next();
-
-    const queue = faults[endpoint];
-    const fault = (typeof queue === "function" ? queue() : queue.shift()) ?? {};
-    const record = journals[endpoint].add({
-      at: Date.now(),
-      grantType: null,
-      tokenTypeHint: null,
-      headers: { ...ctx.req.headers },
-      status: null,
-      error: null,
-      faulted: Object.keys(fault).length > 0,
-    });
-    const params = await answer(ctx, next, fault);
-    record.grantType = params.grant_type ?? null;
-    record.tokenTypeHint = params.token_type_hint ?? null;
-    record.status = ctx.respond === false ? 0 : ctx.status;
-    record.error = ctx.body?.error ?? null;
-    journals[endpoint].changed();
-    return undefined;
-  }
-
-  function endpointOf(path) {
-    return ["token", "revocation"].find((name) => provider.pathFor(name) === path);
-  }
-
-  async function answer(ctx, next, fault) {
-    await fault.hold;
-    if (fault.hang || fault.reset || fault.status !== undefined) {
-      const params = Object.fromEntries(new URLSearchParams(String(await readBody(ctx.req))));
-      if (fault.hang) ctx.respond = false;
-      else if (fault.reset) drop(ctx);
-      else answerInstead(ctx, fault);
-      return params;
-    }
-    await next();
-    if (fault.transform) ctx.body = fault.transform(ctx.body);
-    if (fault.lose) drop(ctx);
-    return ctx.oidc.params ?? {};
-  }
-
-  function answerInstead(ctx, { status, headers = {}, body = "", cors = true }) {
-    ctx.status = status;
-    ctx.body = body;
-    const origin = ctx.get("Origin");
-    if (cors && appOrigins.includes(origin)) {
-      ctx.vary("Origin");
-      ctx.set({ "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED });
-    }
-    ctx.set(headers);
+  /** `/frontchannel-test?uri=…`: a page that frames the app's, as a server with front-channel logout does. */
+  async function frameApp(ctx, next) {
+    if (ctx.path !== "/frontchannel-test") return next();
+    const { uri = frontchannelLogoutUri, iss = provider.issuer, sid } = ctx.query;
+    const framed = new URL(uri);
+    const session = await provider.Session.get(ctx);
+    framed.searchParams.set("iss", iss);
+    framed.searchParams.set("sid", sid ?? session.sidFor(CLIENT_ID) ?? "");
+    return send(ctx, framePage(framed));
   }
 
   /** Tokens as the token endpoint would answer them, without a browser. A negative `accessTokenTtl` has run out. */
@@ -168,7 +181,7 @@ export async function startAuthServer({
     const common = {
       accountId: ACCOUNT,
       client,
-      grantId: await saveGrant(ACCOUNT, scope),
+      grantId: await saveGrant(ACCOUNT, CLIENT_ID, scope),
       gty: "authorization_code",
       expiresWithSession: false,
     };
@@ -177,7 +190,7 @@ export async function startAuthServer({
       ...common,
       scope: apiScope,
       expiresIn: expiresIn ?? settings.accessTokenTtl,
-      resourceServer: new provider.ResourceServer(AUDIENCE, resourceServerInfo(settings)),
+      resourceServer: new provider.ResourceServer(AUDIENCE, resourceServerInfo(settings, signingAlg)),
     });
     const refreshToken = new provider.RefreshToken({ ...common, scope, resource: AUDIENCE });
     const response = {
@@ -187,90 +200,49 @@ export async function startAuthServer({
       refresh_token: await refreshToken.save(),
       scope: apiScope,
     };
-    issuedTokens.push(response.access_token, response.refresh_token);
+    recordTokens(response);
     return response;
   }
 
+  /**
+   * A JWT by this server's key, or by another: `key`. Members of `header` replace or, `undefined`, remove those of this
+   * server. The algorithm `none` makes one without a signature.
+   */
+  async function signIdToken(claims, options) {
+    const token = await signing.sign(claims, options);
+    issuedTokens.push(token);
+    return token;
+  }
+
+  const endpoint = (name) => provider.urlFor(name);
   return {
     issuer: listening.origin,
     origin: listening.origin,
     port: listening.port,
     endpoints: {
-      authorization: provider.urlFor("authorization"),
-      token: provider.urlFor("token"),
-      revocation: provider.urlFor("revocation"),
-      jwks: provider.urlFor("jwks"),
+      authorization: endpoint("authorization"),
+      token: endpoint("token"),
+      revocation: endpoint("revocation"),
+      par: endpoint("pushed_authorization_request"),
+      endSession: endpoint("end_session"),
+      jwks: endpoint("jwks"),
     },
+    backendClient: { clientId: BACKEND_CLIENT_ID, clientSecret: backendSecret },
+    jwks: signing.publicJwks,
     settings,
     faults,
+    authorizationRequests: journals.authorization,
+    parRequests: journals.par,
     tokenRequests: journals.token,
     revocationRequests: journals.revocation,
+    endSessionRequests: journals.endSession,
+    jwksRequests: journals.jwks,
+    discoveryRequests: journals.discovery,
     issuedTokens,
+    issuedCodes,
     issueTokens,
+    signIdToken,
     revokeGrants: store.revokeGrants,
     close: listening.close,
-  };
-}
-
-function drop(ctx) {
-  ctx.respond = false;
-  ctx.req.socket.destroy();
-}
-
-function resourceServerInfo({ accessTokenTtl }) {
-  return {
-    scope: API_SCOPE,
-    audience: AUDIENCE,
-    accessTokenFormat: "jwt",
-    accessTokenTTL: accessTokenTtl,
-    jwt: { sign: { alg: ALG } },
-  };
-}
-
-function providerConfiguration({ settings, store, appOrigins, redirectUris }) {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return {
-    adapter: store.adapter,
-    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: ALG }] },
-    cookies: { keys: [randomBytes(32).toString("base64url")] },
-    clients: [
-      {
-        client_id: CLIENT_ID,
-        redirect_uris: redirectUris,
-        grant_types: ["authorization_code", "refresh_token"],
-        response_types: ["code"],
-        token_endpoint_auth_method: "none",
-        id_token_signed_response_alg: ALG,
-      },
-    ],
-    scopes: ["openid", "offline_access"],
-    clientBasedCORS: (_ctx, origin) => appOrigins.includes(origin),
-    findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    // A used refresh token that comes back revokes the whole grant.
-    rotateRefreshToken: true,
-    issueRefreshToken: () => true,
-    expiresWithSession: () => false,
-    ttl: {
-      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? settings.accessTokenTtl,
-      RefreshToken: () => settings.refreshTokenTtl,
-      IdToken: 3600,
-      Interaction: 3600,
-      Session: 24 * 3600,
-      Grant: 14 * 24 * 3600,
-    },
-    features: {
-      devInteractions: { enabled: false },
-      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => AUDIENCE,
-        useGrantedResource: () => true,
-        getResourceServerInfo: (_ctx, resource) => {
-          if (resource !== AUDIENCE) throw new errors.InvalidTarget();
-          return resourceServerInfo(settings);
-        },
-      },
-    },
   };
 }

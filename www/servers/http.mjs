@@ -2,28 +2,58 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-const HOST = "127.0.0.1";
+const LOOPBACK = "127.0.0.1";
+// "localhost" may lead to either.
+const LOOPBACKS = [LOOPBACK, "::1"];
+const NO_SUCH_ADDRESS = ["EADDRNOTAVAIL", "EAFNOSUPPORT"];
+const PORTS_TRIED = 20;
 
 /**
  * Listens on loopback and then asks `handlerFor(origin)` for the handler: a server may need its own address first.
+ * @param {object} [options]
+ * @param {"127.0.0.1" | "localhost"} [options.host] the host name of `origin`
  * @returns {Promise<{ origin: string, port: number, close(): Promise<void> }>}
  */
-export async function listen(port, handlerFor) {
-  const server = createServer();
-  server.listen(port, HOST);
-  await once(server, "listening");
-  const origin = `http://${HOST}:${server.address().port}`;
-  server.on("request", await handlerFor(origin));
+export async function listen(port, handlerFor, { host = LOOPBACK } = {}) {
+  const servers = await listenAll(port, host === LOOPBACK ? [LOOPBACK] : LOOPBACKS);
+  const { port: taken } = servers[0].address();
+  const origin = `http://${host}:${taken}`;
+  const handler = await handlerFor(origin);
+  for (const server of servers) server.on("request", handler);
   return {
     origin,
-    port: server.address().port,
-    async close() {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    port: taken,
+    close: async () => void (await Promise.all(servers.map(closeServer))),
   };
+}
+
+/** The same port on every address that this machine has. Any free port may be taken on another address. */
+async function listenAll(port, [first, ...others]) {
+  for (let tries = 1; ; tries += 1) {
+    const servers = [await listenOn(port, first)];
+    try {
+      for (const host of others) servers.push(await listenOn(servers[0].address().port, host));
+      return servers;
+    } catch (error) {
+      if (NO_SUCH_ADDRESS.includes(error.code)) return servers;
+      await Promise.all(servers.map(closeServer));
+      if (port !== 0 || error.code !== "EADDRINUSE" || tries === PORTS_TRIED) throw error;
+    }
+  }
+}
+
+async function listenOn(port, host) {
+  const server = createServer();
+  server.listen(port, host);
+  await once(server, "listening");
+  return server;
+}
+
+async function closeServer(server) {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 /** What a server saw, in order of arrival. Records are filled in as they are answered. */

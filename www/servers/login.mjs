@@ -1,4 +1,4 @@
-// The authorization server's one page: who are you, and may the app have what it asks for?
+// The authorization server's pages: who are you and may the app have what it asks for, sign out, and a few words.
 import { createHash } from "node:crypto";
 
 const STYLE = `
@@ -14,36 +14,73 @@ const STYLE = `
     border: 1px solid light-dark(#98a29f, #5c6765); border-radius: .4rem; }
   button { padding: .6rem 1rem; font: inherit; font-weight: 600; border-radius: .4rem; cursor: pointer;
     border: 1px solid light-dark(#98a29f, #5c6765); background: none; color: inherit; }
-  button[value=allow] { border-color: transparent; background: light-dark(#2f4858, #9cc3d8); color: light-dark(#fff, #10181c); }
+  button[value=allow], #confirm-logout { border-color: transparent; background: light-dark(#2f4858, #9cc3d8); color: light-dark(#fff, #10181c); }
 `;
-const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
+const CONFIRM = 'document.getElementById("confirm-logout").click()';
 
+const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** The page's Content-Security-Policy. `form-action` covers redirects too, so it has to name the apps. */
-export const loginPolicy = (appOrigins) =>
-  `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'self' ${appOrigins.join(" ")}; ` +
-  "base-uri 'none'; frame-ancestors 'none'";
+/** `form-action` covers redirects too, so it has to name the apps. */
+const policy = (appOrigins, more = "") =>
+  `default-src 'none'; style-src ${hash(STYLE)}; form-action 'self' ${appOrigins.join(" ")}; ` +
+  `base-uri 'none'; frame-ancestors 'none'${more}`;
 
-export function loginPage({ clientId, scope }) {
-  const scopes = scope.split(" ").filter(Boolean).map((value) => `<li>${escapeHtml(value)}</li>`).join("");
-  return `<!doctype html>
+const page = (title, main) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Sign in</title>
+<title>${title}</title>
 <style>${STYLE}</style>
 <main>
-  <h1>Sign in</h1>
-  <p>This is the authorization server, on an origin of its own. Any name will do.</p>
+  <h1>${title}</h1>
+  ${main}
+</main>
+</html>`;
+
+/** Answers a Koa request with one of the pages below. */
+export function send(ctx, { body, contentSecurityPolicy }) {
+  ctx.set("Content-Security-Policy", contentSecurityPolicy);
+  ctx.type = "html";
+  ctx.body = body;
+}
+
+export function loginPage({ clientId, scope, login, appOrigins }) {
+  const scopes = scope.split(" ").filter(Boolean).map((value) => `<li>${escapeHtml(value)}</li>`).join("");
+  const body = page(
+    "Sign in",
+    `<p>This is the authorization server, on an origin of its own. Any name will do.</p>
   <form method="post">
     <label for="login">Name</label>
-    <input id="login" name="login" value="ada" required autocomplete="off" autofocus>
+    <input id="login" name="login" value="${escapeHtml(login)}" required autocomplete="off" autofocus>
     <p>The app <strong>${escapeHtml(clientId)}</strong> asks for:</p>
     <ul>${scopes}</ul>
     <button id="allow" name="answer" value="allow">Sign in and allow</button>
     <button id="deny" name="answer" value="deny" formnovalidate>Cancel</button>
-  </form>
-</main>
-</html>`;
+  </form>`,
+  );
+  return { body, contentSecurityPolicy: policy(appOrigins) };
+}
+
+/** @param {string} form oidc-provider's own, with the id `op.logoutForm`; `auto` sends it without a click */
+export function logoutPage(form, { appOrigins, auto }) {
+  const body = page(
+    "Sign out",
+    `<p>Sign out of the authorization server as well?</p>
+  ${form}
+  <button id="confirm-logout" form="op.logoutForm" name="logout" value="yes" autofocus>Sign out</button>
+  <button form="op.logoutForm">Stay signed in</button>
+  ${auto ? `<script>${CONFIRM}</script>` : ""}`,
+  );
+  return { body, contentSecurityPolicy: policy(appOrigins, auto ? `; script-src ${hash(CONFIRM)}` : "") };
+}
+
+export function messagePage(title, text) {
+  return { body: page(escapeHtml(title), `<p>${escapeHtml(text)}</p>`), contentSecurityPolicy: policy([]) };
+}
+
+/** Frames a page of an app, as front-channel logout does. */
+export function framePage(uri) {
+  const body = page("Front-channel logout", `<iframe src="${escapeHtml(uri.href)}" title="${escapeHtml(uri.origin)}"></iframe>`);
+  return { body, contentSecurityPolicy: policy([], `; frame-src ${uri.origin}`) };
 }

@@ -14,17 +14,21 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** The strict policy the SPA lives under; `connect` lists the origins it may call. */
-export const contentSecurityPolicy = (connect) =>
+/**
+ * The strict policy the SPA lives under; `connect` lists the origins it may call, `frame` those it may frame and
+ * `ancestors` those that may frame it. It frames itself: a silent sign-in ends in a hidden frame of the app.
+ */
+export const contentSecurityPolicy = (connect, { frame = [], ancestors = [] } = {}) =>
   [
     "default-src 'none'",
     "script-src 'self' 'wasm-unsafe-eval'",
     "style-src 'self'",
     "img-src 'self' data:",
-    `connect-src 'self' ${connect.join(" ")}`,
+    ["connect-src 'self'", ...connect].join(" "),
+    ["frame-src 'self'", ...frame].join(" "),
     "base-uri 'none'",
     "form-action 'none'",
-    "frame-ancestors 'none'",
+    ["frame-ancestors 'self'", ...ancestors].join(" "),
     "require-trusted-types-for 'script'",
   ].join("; ");
 
@@ -32,11 +36,15 @@ export const contentSecurityPolicy = (connect) =>
  * @param {object} options
  * @param {number} [options.port] 0: any free port
  * @param {Record<string, string>} options.mounts URL prefix, ending in a slash, to folder; the longest prefix wins
- * @param {() => Record<string, string>} [options.headers] for every file, asked at each request
+ * @param {(pathname: string) => Record<string, string>} [options.headers] for every file, asked at each request
  * @param {Record<string, (body: any) => unknown>} [options.routes] `"GET /path"` to what is answered as JSON. A POST is
  *   taken only from this origin and with the header `x-tokenward-demo`, which no other page can send.
+ * @param {Handler[]} [options.handlers] asked first, one after the other, until one has answered
+ *
+ * @typedef {(request: import("node:http").IncomingMessage, response: import("node:http").ServerResponse,
+ *   own: { origin: string }) => unknown} Handler resolves with `true` if it takes care of the request
  */
-export async function startStaticServer({ port = 0, mounts, headers = () => ({}), routes = {} }) {
+export async function startStaticServer({ port = 0, mounts, headers = () => ({}), routes = {}, handlers = [] }) {
   const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
 
   function fileFor(pathname) {
@@ -49,6 +57,7 @@ export async function startStaticServer({ port = 0, mounts, headers = () => ({})
   }
 
   async function handle(origin, request, response) {
+    for (const handler of handlers) if (await handler(request, response, { origin })) return;
     const { pathname } = new URL(request.url, origin);
     const route = routes[`${request.method} ${pathname}`];
     if (route) {
@@ -72,7 +81,7 @@ export async function startStaticServer({ port = 0, mounts, headers = () => ({})
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",
-      ...headers(),
+      ...headers(pathname),
     });
     response.end(request.method === "HEAD" ? undefined : content);
   }

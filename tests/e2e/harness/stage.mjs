@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { packed } from "../../../scripts/tools.mjs";
 import { startApiServer } from "../../../www/servers/api.mjs";
 import { AUDIENCE, startAuthServer } from "../../../www/servers/auth.mjs";
+import { createBackend } from "../../../www/servers/backend.mjs";
 import { startOtherServer } from "../../../www/servers/other.mjs";
 import { contentSecurityPolicy, startStaticServer } from "../../../www/servers/static.mjs";
 import { close, open } from "./browsers.mjs";
@@ -17,6 +18,8 @@ import { close, open } from "./browsers.mjs";
 export const dist = join(process.env.TOKENWARD_PACKAGE ?? packed, "dist");
 
 const PAGE = fileURLToPath(new URL("page/", import.meta.url));
+const SOURCES = fileURLToPath(new URL("../../../src/js/", import.meta.url));
+const FRONTCHANNEL = "/frontchannel.html";
 const SCRIPT_MS = 60_000;
 
 let driver;
@@ -53,8 +56,10 @@ export function latch() {
  * @param {object} [options]
  * @param {number} [options.accessTokenTtl] seconds
  * @param {string[]} [options.connect] more sources for the page's `connect-src`
+ * @param {object} [options.auth] more options for `startAuthServer`
+ * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  */
-export async function stage(t, { accessTokenTtl = 30, connect = [] } = {}) {
+export async function stage(t, { accessTokenTtl = 30, connect = [], auth = {}, backend = false } = {}) {
   const servers = {};
   t.after(async () => {
     try {
@@ -63,28 +68,42 @@ export async function stage(t, { accessTokenTtl = 30, connect = [] } = {}) {
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, accessTokenTtl, connect);
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
 
-async function startServers(servers, accessTokenTtl, connect) {
+async function startServers(servers, { connect, auth, backend }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
-    mounts: { "/": PAGE, "/scripts/": scripts, "/tokenward/": dist },
-    headers: () => ({ "content-security-policy": contentSecurityPolicy([...called(), ...connect]) }),
+    mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
+    headers: (pathname) => ({
+      "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
+        frame: [servers.auth.origin],
+        ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
+      }),
+    }),
+    handlers: [(...request) => servers.backend?.handle(...request)],
   });
-  const appOrigins = [servers.app.origin];
-  const redirectUris = [`${servers.app.origin}/`];
-  servers.auth = await startAuthServer({ appOrigins, redirectUris, accessTokenTtl });
-  const { issuer, endpoints } = servers.auth;
+  const { origin } = servers.app;
+  const appOrigins = [origin];
+  servers.auth = await startAuthServer({
+    appOrigins,
+    redirectUris: [`${origin}/`, `${origin}/callback.html`],
+    postLogoutRedirectUris: [`${origin}/`],
+    frontchannelLogoutUri: origin + FRONTCHANNEL,
+    backendRedirectUris: [`${origin}/session/callback`],
+    ...auth,
+  });
+  const { issuer, endpoints, backendClient } = servers.auth;
+  if (backend) servers.backend = createBackend({ issuer, ...backendClient });
   servers.api = await startApiServer({ issuer, audience: AUDIENCE, jwksUri: endpoints.jwks, appOrigins });
   servers.other = await startOtherServer();
 }
 
 function createPage({ auth, api, other }) {
   const known = {
-    auth: { origin: auth.origin, endpoints: auth.endpoints },
+    auth: { origin: auth.origin, issuer: auth.issuer, endpoints: auth.endpoints },
     api: { origin: api.origin },
     other: { origin: other.origin },
   };
