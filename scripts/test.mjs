@@ -13,8 +13,8 @@ const WASM = ["--target", "wasm32-unknown-unknown"];
 const STEP_MS = 15 * 60_000;
 const WEB_TEST_SECONDS = 120;
 
-// Stands in the folder of the browser tests, but needs no browser.
-const SERVERS_TEST = "tests/e2e/servers.test.mjs";
+// These stand in the folder of the browser tests, but need no browser.
+const isServersTest = (file) => file.startsWith("tests/e2e/servers");
 
 /** A step resolves with its counts, or with nothing if it is one check that passed; it fails by rejecting. */
 const steps = [
@@ -27,9 +27,9 @@ const steps = [
   { name: "pack", needs: ["build"], run: pack },
   ...eachBrowser("web", [], webTests),
   { name: "packaging", needs: ["pack"], run: () => nodeTest(testFiles("tests/packaging")) },
-  { name: "servers", run: () => nodeTest([SERVERS_TEST]) },
+  { name: "servers", run: () => nodeTest(testFiles("tests/e2e").filter(isServersTest)) },
   ...eachBrowser("e2e", ["pack"], (browser) =>
-    nodeTest(testFiles("tests/e2e").filter((file) => file !== SERVERS_TEST), { BROWSER: browser }),
+    nodeTest(testFiles("tests/e2e").filter((file) => !isServersTest(file)), { BROWSER: browser }),
   ),
 ];
 

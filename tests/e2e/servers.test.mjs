@@ -7,6 +7,7 @@ import { startApiServer } from "../../www/servers/api.mjs";
 import { AUDIENCE, CLIENT_ID, startAuthServer } from "../../www/servers/auth.mjs";
 import { startOtherServer } from "../../www/servers/other.mjs";
 import { startStaticServer } from "../../www/servers/static.mjs";
+import { CookieJar } from "./harness/jar.mjs";
 
 const APP = "http://127.0.0.1:4999";
 const REDIRECT_URI = `${APP}/`;
@@ -27,6 +28,8 @@ before(async () => {
 });
 
 after(() => Promise.all([auth, api, other].map((server) => server?.close())));
+
+const newJar = () => new CookieJar((url) => url.origin === APP);
 
 const post = (url, parameters) =>
   fetch(url, { method: "POST", headers: { origin: APP }, body: new URLSearchParams(parameters) });
@@ -130,7 +133,7 @@ describe("authorization server", () => {
 
   test("the sign-in page is shown unless told otherwise, and can be refused", async () => {
     auth.settings.autoLogin = false;
-    const jar = new CookieJar();
+    const jar = newJar();
     const pkce = { code_challenge: "a".repeat(43), code_challenge_method: "S256" };
     const page = await jar.follow(authorizationUrl(pkce));
     assert.match(await page.text(), /name="login"/);
@@ -319,25 +322,5 @@ function authorizationUrl(parameters) {
 }
 
 async function authorize(parameters) {
-  return (await new CookieJar().follow(authorizationUrl(parameters))).searchParams;
-}
-
-class CookieJar {
-  #cookies = new Map();
-
-  /** Follows redirects up to a page (a Response) or back to the app (its URL). */
-  async follow(url, init = {}) {
-    const response = await fetch(url, { ...init, redirect: "manual", headers: { cookie: this.#header() } });
-    for (const cookie of response.headers.getSetCookie()) {
-      const [pair] = cookie.split(";");
-      this.#cookies.set(pair.slice(0, pair.indexOf("=")), pair);
-    }
-    if (!response.headers.has("location")) return response;
-    const target = new URL(response.headers.get("location"), url);
-    return target.origin === APP ? target : this.follow(target.href);
-  }
-
-  #header() {
-    return [...this.#cookies.values()].join("; ");
-  }
+  return (await newJar().follow(authorizationUrl(parameters))).searchParams;
 }

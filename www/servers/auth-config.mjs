@@ -53,7 +53,7 @@ function clients({ alg, redirectUris, postLogoutRedirectUris, backendRedirectUri
 function policy() {
   const prompts = interactionPolicy.base();
   const unmet = ({ oidc }) => wantsMfa(oidc.params) && oidc.session.acr !== MFA && !oidc.result?.login;
-  prompts.get("login").checks.add(new interactionPolicy.Check("acr_values", "a second factor is needed", unmet));
+  prompts.get("login").checks.add(new interactionPolicy.Check("acr_values", "a second factor is needed", "login_required", unmet));
   return prompts;
 }
 

@@ -125,16 +125,12 @@ export async function startAuthServer({
     const { client_id: clientId, scope = "", login_hint: login = ACCOUNT } = details.params;
     if (ctx.method === "GET" && !settings.autoLogin) return send(ctx, loginPage({ clientId, scope, login, appOrigins }));
 
-    const result = ctx.method === "GET" ? await autoResult(details) : await formResult(details, await readBody(ctx.req));
+    const result = await (ctx.method === "GET" ? approve(autoAccount(), details) : formResult(details, await readBody(ctx.req)));
     ctx.status = 303;
     return ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false }));
   }
 
-  function autoResult(details) {
-    // This account was not the one that was wanted, and it would be the same each time.
-    if (details.lastSubmission?.login) return { error: "login_required", error_description: "another account is wanted" };
-    return approve(settings.autoLogin === true ? ACCOUNT : settings.autoLogin, details);
-  }
+  const autoAccount = () => (settings.autoLogin === true ? ACCOUNT : settings.autoLogin);
 
   function formResult(details, body) {
     const form = new URLSearchParams(String(body));
