@@ -95,7 +95,8 @@ describe("backend", () => {
     const stranger = new CookieJar(() => true);
     const nobody = await ask("token", own(), stranger);
     assert.deepEqual([nobody.status, await nobody.json()], [401, {}]);
-    const wrong = [{ "x-csrf": "1" }, { "x-csrf": "1", origin: auth.origin }, { origin: app.origin }, { ...own(), "x-csrf": "2" }];
+    const elsewhere = { "x-csrf": "1", origin: auth.origin };
+    const wrong = [{ "x-csrf": "1" }, elsewhere, { origin: app.origin }, { ...own(), "x-csrf": "2" }];
     for (const headers of wrong) {
       for (const path of ["token", "sign-out"]) {
         const refused = await ask(path, headers);
@@ -121,7 +122,8 @@ describe("backend", () => {
   test("an outage does not end the session", async (t) => {
     await signIn();
     makeDue(t);
-    for (const fault of [{ status: 500 }, { reset: true }, { hang: true }]) {
+    const misconfigured = { status: 400, body: { error: "invalid_client" } };
+    for (const fault of [{ status: 500 }, misconfigured, { reset: true }, { hang: true }]) {
       auth.faults.token = [fault];
       const delayed = await ask("token");
       assert.equal(delayed.status, 503);
@@ -210,7 +212,8 @@ describe("backend", () => {
 });
 
 test("the app's policy: whom it may frame, and who may frame it", async (t) => {
-  const directives = (policy) => Object.fromEntries(policy.split("; ").map((directive) => [directive.split(" ")[0], directive]));
+  const directives = (policy) =>
+    Object.fromEntries(policy.split("; ").map((directive) => [directive.split(" ")[0], directive]));
   const plain = directives(contentSecurityPolicy(["https://api.example"]));
   assert.equal(plain["connect-src"], "connect-src 'self' https://api.example");
   assert.equal(plain["frame-src"], "frame-src 'self'");

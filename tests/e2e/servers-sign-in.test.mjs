@@ -65,7 +65,8 @@ async function signIn(parameters, jar, server) {
 }
 
 const idTokenClaims = async (...args) => decodeJwt((await signIn(...args)).id_token);
-const callStepUp = ({ access_token: token }) => fetch(`${api.origin}/v1/stepup`, { headers: { authorization: `Bearer ${token}` } });
+const callStepUp = ({ access_token: token }) =>
+  fetch(`${api.origin}/v1/stepup`, { headers: { authorization: `Bearer ${token}` } });
 
 describe("sign-in", () => {
   test("the code flow ends with an ID token, and journals hold what was sent", async () => {
@@ -119,7 +120,8 @@ describe("sign-in", () => {
     const record = auth.parRequests.at(-1);
     assert.deepEqual([record.params, record.status, record.clientId], [request(), 201, CLIENT_ID]);
 
-    const short = (server, uri) => `${server.endpoints.authorization}?${new URLSearchParams({ client_id: CLIENT_ID, request_uri: uri })}`;
+    const short = (server, uri) =>
+      `${server.endpoints.authorization}?${new URLSearchParams({ client_id: CLIENT_ID, request_uri: uri })}`;
     const url = await newJar().follow(short(auth, request_uri));
     assert.equal((await exchange(url.searchParams.get("code"))).status, 200);
     assert.deepEqual(auth.authorizationRequests.at(-1).params, { client_id: CLIENT_ID, request_uri });
@@ -143,6 +145,17 @@ describe("sign-in", () => {
     const silent = await signIn({ prompt: "none" }, jar);
     assert.equal(decodeJwt(silent.id_token).sid, sid);
     assert.ok(silent.refresh_token);
+  });
+
+  test("what was granted once needs no page again, whatever was asked for in between", async () => {
+    const jar = newJar();
+    await signIn({ prompt: "consent" }, jar);
+    await signIn({ prompt: "login", scope: "openid" }, jar);
+    const silent = await signIn({ prompt: "none" }, jar);
+    assert.equal(silent.scope, "orders");
+    assert.equal(decodeJwt(silent.id_token).name, "Ada Zoë ✓");
+    const strange = await authorize({ prompt: "none", scope: "openid admin" }, jar);
+    assert.equal(strange.searchParams.get("error"), "consent_required");
   });
 
   test("the account signed in by itself is changed at run time, also in a session", async (t) => {
@@ -295,7 +308,8 @@ describe("faults", () => {
         { transform: async (body) => ({ ...body, keys: [], changed: name }) },
       ];
       const refused = await ask();
-      assert.deepEqual([refused.status, refused.headers.get("x-fault"), await refused.json()], [500, "1", { error: "server_error" }]);
+      assert.deepEqual([refused.status, refused.headers.get("x-fault")], [500, "1"]);
+      assert.deepEqual(await refused.json(), { error: "server_error" });
       assert.equal(refused.headers.get("access-control-allow-origin"), APP);
       await assert.rejects(ask());
       assert.equal((await (await ask()).json()).changed, name);
@@ -309,7 +323,14 @@ describe("faults", () => {
   });
 
   test("a transformed answer changes nothing at the server", async () => {
-    auth.faults.jwks = [{ transform: (body) => Object.assign(body, { keys: body.keys.splice(0, 0) }) }];
+    auth.faults.jwks = [
+      {
+        transform(body) {
+          body.keys.pop();
+          return body;
+        },
+      },
+    ];
     assert.deepEqual((await (await jwks()).json()).keys, []);
     assert.equal((await (await jwks()).json()).keys[0].kid, auth.jwks.keys[0].kid);
   });
@@ -363,9 +384,11 @@ describe("faults", () => {
 test("forged tokens: another key, another header, none at all", async () => {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const keys = createLocalJWKSet(auth.jwks);
-  await assert.rejects(jwtVerify(await auth.signIdToken({ a: 1 }, { key: privateKey }), keys), { code: "ERR_JWS_SIGNATURE_VERIFICATION_FAILED" });
+  const foreign = await auth.signIdToken({ a: 1 }, { key: privateKey });
+  await assert.rejects(jwtVerify(foreign, keys), { code: "ERR_JWS_SIGNATURE_VERIFICATION_FAILED" });
   const bare = await auth.signIdToken({ a: 1 }, { header: { kid: undefined, typ: "JWT" } });
   assert.deepEqual(decodeProtectedHeader(bare), { alg: "ES256", typ: "JWT" });
+  assert.ok(auth.issuedTokens.includes(bare));
   assert.equal((await jwtVerify(bare, keys)).payload.a, 1);
   const shared = await auth.signIdToken({ a: 1 }, { header: { alg: "HS256" }, key: Buffer.alloc(32) });
   assert.equal(decodeProtectedHeader(shared).alg, "HS256");

@@ -80,7 +80,7 @@ export function providerConfiguration({ settings, store, signing, appOrigins, re
     clientBasedCORS: (_ctx, origin) => appOrigins.includes(origin),
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id, name: nameOf(id) }) }),
     interactions: { policy: policy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    renderError: (ctx, out) => message(ctx, "That did not work", [out.error, out.error_description].filter(Boolean).join(": ")),
+    renderError: (ctx, out) => message(ctx, "That did not work", `${out.error}: ${out.error_description ?? ""}`),
     // A used refresh token that comes back revokes the whole grant.
     rotateRefreshToken: true,
     issueRefreshToken: () => true,

@@ -142,8 +142,8 @@ export async function startAuthServer({
     // Consent alone is no new sign-in: it changes neither the time nor the strength of the last one.
     const signsIn = prompt.name === "login" || session?.accountId !== accountId;
     const acr = wantsMfa(params) && !settings.ignoreAcr ? MFA : undefined;
-    const scope = await grantedScope(accountId, grantId);
-    const consent = { grantId: await saveGrant(accountId, params.client_id, `${params.scope} offline_access ${scope}`) };
+    const scope = `${params.scope ?? ""} offline_access ${await grantedScope(accountId, grantId)}`;
+    const consent = { grantId: await saveGrant(accountId, params.client_id, scope) };
     return { ...(signsIn && { login: { accountId, acr } }), consent };
   }
 
@@ -155,8 +155,10 @@ export async function startAuthServer({
 
   function saveGrant(accountId, clientId, scope) {
     const grant = new provider.Grant({ accountId, clientId });
-    grant.addOIDCScope(scope);
-    grant.addResourceScope(AUDIENCE, scope);
+    // The provider would repeat what it is given twice.
+    const once = [...new Set(scope.split(" ").filter(Boolean))].join(" ");
+    grant.addOIDCScope(once);
+    grant.addResourceScope(AUDIENCE, once);
     return grant.save();
   }
 

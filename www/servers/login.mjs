@@ -81,6 +81,7 @@ export function messagePage(title, text) {
 
 /** Frames a page of an app, as front-channel logout does. */
 export function framePage(uri) {
-  const body = page("Front-channel logout", `<iframe src="${escapeHtml(uri.href)}" title="${escapeHtml(uri.origin)}"></iframe>`);
+  const frame = `<iframe src="${escapeHtml(uri.href)}" title="${escapeHtml(uri.origin)}"></iframe>`;
+  const body = page("Front-channel logout", frame);
   return { body, contentSecurityPolicy: policy([], `; frame-src ${uri.origin}`) };
 }

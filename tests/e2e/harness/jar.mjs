@@ -12,8 +12,9 @@ export class CookieJar {
   /** One request, no redirect followed. */
   async fetch(url, { headers, ...init } = {}) {
     const { hostname, pathname } = new URL(url);
-    const response = await fetch(url, { ...init, redirect: "manual", headers: { ...headers, cookie: this.#header(hostname, pathname) } });
-    for (const cookie of response.headers.getSetCookie()) this.#set(hostname, cookie);
+    const cookie = this.#header(hostname, pathname);
+    const response = await fetch(url, { ...init, redirect: "manual", headers: { ...headers, cookie } });
+    for (const text of response.headers.getSetCookie()) this.#set(hostname, text);
     return response;
   }
 
@@ -28,8 +29,9 @@ export class CookieJar {
   /** Sends the form of a page, with more fields. */
   submit(html, url, fields = {}) {
     const [, action = url] = /<form[^>]* action="([^"]+)"/.exec(html) ?? [];
-    const hidden = [...html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, name, value]) => [name, value]);
-    return this.follow(action, { method: "POST", body: new URLSearchParams([...hidden, ...Object.entries(fields)]) });
+    const body = new URLSearchParams(fields);
+    for (const [, name, value] of html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)) body.append(name, value);
+    return this.follow(action, { method: "POST", body });
   }
 
   /** What the page's scripts can not see, and tests can. */
