@@ -15,7 +15,7 @@ export async function build() {
   await mkdir(dist);
   await optimise();
   await bundle();
-  await copyFile(join(root, "src/js/index.d.ts"), join(dist, "index.d.ts"));
+  for (const types of ["index.d.ts", "callback.d.ts"]) await copyFile(join(root, "src/js", types), join(dist, types));
 }
 
 async function compile() {
@@ -48,7 +48,7 @@ async function bundle() {
   const { build: esbuild } = await import("esbuild");
   await esbuild({
     absWorkingDir: root,
-    entryPoints: ["src/js/index.js", "src/js/inline.js"],
+    entryPoints: ["src/js/index.js", "src/js/inline.js", "src/js/callback.js"],
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,

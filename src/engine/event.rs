@@ -112,6 +112,10 @@ pub enum Reason {
     Expired,
     /// Failing for longer than the app allows.
     Outage,
+    /// Signed out in another tab, or by the server's front-channel logout.
+    Elsewhere,
+    /// The tokens that came are another user's.
+    UserChanged,
 }
 
 /// The end of a session.
@@ -306,6 +310,8 @@ impl Reason {
             Self::Misconfigured => "misconfigured",
             Self::Expired => "expired",
             Self::Outage => "outage",
+            Self::Elsewhere => "elsewhere",
+            Self::UserChanged => "user_changed",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Decides everything and does no IO: `(input, now)` in, [`Output`]s out. No clock, no random source, no web type.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod begin;
 pub mod challenge;
 pub mod config;
 pub mod event;
@@ -11,13 +12,16 @@ pub mod resource;
 pub mod revocation;
 pub mod schedule;
 pub mod session;
+mod sign_in;
 pub mod token;
 
 use challenge::{Refusal, refusal};
 use config::Setup;
 use event::{Event, Reason, Snapshot};
 use failure::Exchange;
+use oauth::authorization::Client;
 use oauth::response::Grant;
+use oauth::server::{Endpoint, Server};
 use resource::{Resources, RuleId};
 use revocation::{Hint, Revocations, SignOutId};
 use schedule::Moment;
@@ -43,6 +47,12 @@ pub enum Work {
     },
     /// Call the app's refresh callback.
     Callback,
+    /// POST to the backend's session endpoint, with cookies.
+    Session,
+    /// Ask the authorization server in a hidden frame, without a question to the user.
+    Silent,
+    /// POST to the backend's sign-out endpoint, with cookies.
+    EndSession,
     /// POST this to the revocation endpoint.
     Revoke {
         /// `application/x-www-form-urlencoded`
@@ -61,8 +71,8 @@ pub enum Output {
     Settle(WaiterId, Settled),
     /// Tell the app.
     Event(Event),
-    /// A sign-out has ended; with what the server did not confirm.
-    SignedOut(SignOutId, Vec<Hint>),
+    /// A sign-out has ended; with what the server did not confirm, and whether it always answered.
+    SignedOut(SignOutId, Vec<Hint>, bool),
 }
 
 /// What the interceptor knows of a request that falls under a rule.
@@ -98,14 +108,19 @@ pub struct Engine {
     session: Session,
     revocations: Revocations,
     sign_outs: SignOutId,
+    client: Client,
+    server: Server,
+    /// When the server's keys were last fetched.
+    keys_fetched: Option<Moment>,
 }
 
 impl Engine {
     /// A ward nobody is signed in to. `seed` is for jitter.
     pub fn new(setup: Setup, seed: u64, online: bool) -> Self {
-        let revocations = Revocations::new(setup.revoke_as, setup.config.request_timeout_ms);
-        let session = Session::new(setup.config, seed, online);
-        Self { resources: setup.resources, session, revocations, sign_outs: 0 }
+        let Setup { config, resources, revoke_as, client, server } = setup;
+        let revocations = Revocations::new(revoke_as, config.request_timeout_ms);
+        let session = Session::new(config, seed, online);
+        Self { resources, session, revocations, sign_outs: 0, client, server, keys_fetched: None }
     }
 
     /// The rule a URL falls under. `href` is the URL as the browser's parser serialised it.
@@ -176,16 +191,20 @@ impl Engine {
     }
 
     /// Signs out, and asks the server to revoke the tokens. [`Output::SignedOut`] follows.
-    pub fn sign_out(&mut self, now: Moment) -> SignOutId {
+    pub fn sign_out(&mut self, reason: Reason, now: Moment) -> SignOutId {
         self.sign_outs = self.sign_outs.wrapping_add(1);
         let id = self.sign_outs;
-        let (refresh, access) = self.session.end(Reason::SignOut, None);
+        let (refresh, access) = self.session.end(reason, None);
         // The refresh token first: with it, the server usually revokes the rest.
         if let Some(token) = refresh {
             self.revocations.ask(id, self.session.ticket(), token.expose(), "refresh_token", now);
         }
         if let Some(token) = access {
             self.revocations.ask(id, self.session.ticket(), token.expose(), "access_token", now);
+        }
+        if self.server.endpoint(Endpoint::Session).is_some() {
+            let work = self.server.endpoint(Endpoint::SessionEnd).map(|_| Work::EndSession);
+            self.revocations.begin(id, self.session.ticket(), work, "session", now);
         }
         self.revocations.finish(id);
         id

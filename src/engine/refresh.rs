@@ -1,16 +1,17 @@
-//! The refresh of a session: one at a time, and what follows when it fails.
+//! The refresh of a session: one at a time, and what follows when it fails. Its beginning is in `begin`.
 
 use crate::engine::event::{Event, FailureDetail, Past, Reason, Why};
 use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
 use crate::engine::oauth::request;
 use crate::engine::schedule::{Moment, backoff_ms};
-use crate::engine::session::{Session, Source, wall};
+use crate::engine::session::{Session, Settled, Way, wall};
 use crate::engine::{Output, Ticket, Work};
 
 /// The refresh under way.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) ticket: Ticket,
+    way: Way,
     sent: Moment,
     /// Whether it already repeats one for a DPoP nonce.
     is_repeated: bool,
@@ -64,28 +65,31 @@ impl Session {
             None => true,
         };
         if may {
-            self.start(now, false);
+            self.start(self.way(), now, false);
         }
     }
 
     pub(super) fn refresh_if_due(&mut self, now: Moment) {
         if self.next_refresh(now).0.reached(now) {
-            self.start(now, false);
+            self.start(self.way(), now, false);
         }
     }
 
-    fn start(&mut self, now: Moment, is_repeated: bool) {
-        if self.flight.is_some() || !self.online || !self.can_refresh() {
+    pub(super) fn start(&mut self, way: Option<Way>, now: Moment, is_repeated: bool) {
+        let Some(way) = way.filter(|_| self.flight.is_none() && self.online) else {
             return;
-        }
-        let work = match (&self.config.source, self.refresh_token()) {
-            (Source::RefreshToken { client_id }, Some(token)) => {
+        };
+        let work = match (way, &self.config.sources.client_id, self.refresh_token()) {
+            (Way::RefreshToken, Some(client_id), Some(token)) => {
                 Work::Refresh { body: request::refresh(client_id, token.expose()) }
             }
-            _ => Work::Callback,
+            (Way::RefreshToken, ..) => return,
+            (Way::Callback, ..) => Work::Callback,
+            (Way::Session, ..) => Work::Session,
+            (Way::Silent, ..) => Work::Silent,
         };
         let ticket = self.ticket();
-        self.flight = Some(Flight { ticket, sent: now, is_repeated });
+        self.flight = Some(Flight { ticket, way, sent: now, is_repeated });
         self.outputs.push(Output::Start(ticket, work));
     }
 
@@ -100,9 +104,28 @@ impl Session {
         let status = exchange.status();
         let error = exchange.error();
         let failure = |cause| Failure { cause, status, error: error.clone() };
-        match outcome(exchange) {
-            Outcome::Accepted(grant) => {
-                self.adopt(*grant, flight.sent, now);
+        let way = flight.way;
+        let outcome = match outcome(exchange) {
+            // By this a backend says that it knows no session.
+            Outcome::Transient(_) if way == Way::Session && status == Some(401) => {
+                Outcome::Final(Reason::LoginRequired)
+            }
+            other => other,
+        };
+        if !self.signed_in() {
+            self.restored(outcome, way, flight.sent, status, error, now);
+            return;
+        }
+        match outcome {
+            Outcome::Accepted(grant) if !self.is_same_user(&grant) => {
+                self.note(&failure(Cause::OauthError), 1, None, now);
+                self.end(Reason::UserChanged, None);
+            }
+            Outcome::Accepted(mut grant) => {
+                if self.identity().is_none() {
+                    grant.identity = None;
+                }
+                self.adopt(*grant, Some(way), flight.sent, now);
                 if self.is_unusable(now) {
                     // It expired on its way. What it came with still counts: the last refresh token may be used up.
                     self.drop_access();
@@ -112,7 +135,7 @@ impl Session {
                 }
             }
             Outcome::Final(reason) => {
-                let cause = if error.is_some() { Cause::OauthError } else { Cause::Callback };
+                let cause = if way == Way::Callback && error.is_none() { Cause::Callback } else { Cause::OauthError };
                 let attempt = self.retry.as_ref().map_or(1, |retry| retry.attempt.saturating_add(1));
                 self.note(&failure(cause), attempt, None, now);
                 self.end(reason, error);
@@ -126,7 +149,7 @@ impl Session {
             Outcome::UseDpopNonce if flight.is_repeated || !self.online => {
                 self.failed(failure(Cause::OauthError), None, now)
             }
-            Outcome::UseDpopNonce => self.start(now, true),
+            Outcome::UseDpopNonce => self.start(Some(way), now, true),
         }
         self.tick(now);
     }
@@ -205,7 +228,11 @@ impl Session {
         }
         if let Some(flight) = self.flight.take() {
             self.outputs.push(Output::Abort(flight.ticket));
-            self.failed(Failure { cause: Cause::Timeout, status: None, error: None }, None, now);
+            if self.signed_in() {
+                self.failed(Failure { cause: Cause::Timeout, status: None, error: None }, None, now);
+            } else {
+                self.not_restored(Cause::Timeout, Settled::Unavailable, None, None, now);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use crate::engine::oauth::request;
 use crate::engine::schedule::Moment;
 use crate::engine::{Output, Ticket, Work};
 
-/// Token type hint (RFC 7009 section 2.1).
+/// Token type hint (RFC 7009 section 2.1), or `session` for a backend's.
 pub type Hint = &'static str;
 
 /// Names a sign-out.
@@ -19,6 +19,8 @@ struct Asked {
     /// `u64::MAX` once there is an answer, or none to come.
     deadline_mono_ms: u64,
     confirmed: bool,
+    /// There was no answer.
+    unanswered: bool,
 }
 
 /// The revocations under way. They outlive the session whose tokens they carry.
@@ -39,19 +41,26 @@ impl Revocations {
 
     /// Asks the server to revoke a token that was signed out.
     pub(super) fn ask(&mut self, sign_out: SignOutId, ticket: Ticket, token: &str, hint: Hint, now: Moment) {
-        let mut deadline_mono_ms = u64::MAX;
-        if let Some(client_id) = &self.client_id {
-            let body = request::revocation(client_id, token, hint);
-            self.outputs.push(Output::Start(ticket, Work::Revoke { body }));
-            deadline_mono_ms = now.mono_ms.wrapping_add(self.timeout_ms);
-        }
-        self.asked.push(Asked { ticket, sign_out, hint, deadline_mono_ms, confirmed: false });
+        let body = self.client_id.as_ref().map(|client_id| request::revocation(client_id, token, hint));
+        self.begin(sign_out, ticket, body.map(|body| Work::Revoke { body }), hint, now);
     }
 
-    /// The server answered, or did not (`None`). RFC 7009 section 2.2: 200 whether or not it knew the token.
+    /// Asks for something at sign-out. Without `work` there is nobody to ask.
+    pub(super) fn begin(&mut self, sign_out: SignOutId, ticket: Ticket, work: Option<Work>, hint: Hint, now: Moment) {
+        let mut deadline_mono_ms = u64::MAX;
+        if let Some(work) = work {
+            self.outputs.push(Output::Start(ticket, work));
+            deadline_mono_ms = now.mono_ms.wrapping_add(self.timeout_ms);
+        }
+        self.asked.push(Asked { ticket, sign_out, hint, deadline_mono_ms, confirmed: false, unanswered: false });
+    }
+
+    /// The server answered, or did not (`None`). RFC 7009 section 2.2: 200 whether or not it knew the token. A backend
+    /// may say 204.
     pub(super) fn answered(&mut self, ticket: Ticket, status: Option<u16>) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.ticket == ticket) {
-            asked.confirmed = status == Some(200);
+            asked.confirmed = matches!(status, Some(200 | 204));
+            asked.unanswered = status.is_none();
             asked.deadline_mono_ms = u64::MAX;
             let sign_out = asked.sign_out;
             self.finish(sign_out);
@@ -90,12 +99,14 @@ impl Revocations {
             return;
         }
         let mut left = Vec::new();
+        let mut reached = true;
         self.asked.retain(|asked| {
+            reached &= asked.sign_out != sign_out || !asked.unanswered;
             if asked.sign_out == sign_out && !asked.confirmed {
                 left.push(asked.hint);
             }
             asked.sign_out != sign_out
         });
-        self.outputs.push(Output::SignedOut(sign_out, left));
+        self.outputs.push(Output::SignedOut(sign_out, left, reached));
     }
 }

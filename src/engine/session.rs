@@ -4,6 +4,7 @@ use crate::engine::challenge::Refusal;
 use crate::engine::event::{
     Event, NextRefresh, Past, Reason, ScopeDetail, SignedOutDetail, Snapshot, Status, StepUpDetail, TokenDetail, Why,
 };
+use crate::engine::oauth::id_token::Identity;
 use crate::engine::oauth::response::Grant;
 use crate::engine::refresh::{Flight, Retry};
 use crate::engine::resource::RuleId;
@@ -11,25 +12,34 @@ use crate::engine::schedule::{Moment, Rng, margin_ms, refresh_after_ms};
 use crate::engine::token::{AccessToken, RefreshToken, Secret};
 use crate::engine::{Output, Ticket};
 
-/// Where new tokens come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The `refresh_token` grant of this client.
-    RefreshToken {
-        /// RFC 6749 section 2.2
-        client_id: String,
-    },
+/// The ways to new tokens that an app has set up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The client (RFC 6749 section 2.2) that may use the `refresh_token` grant.
+    pub client_id: Option<String>,
     /// The app's callback.
+    pub callback: bool,
+    /// A backend of the same origin that knows the session by a cookie.
+    pub session: bool,
+    /// The authorization server, asked in a hidden frame (`prompt=none`).
+    pub silent: bool,
+}
+
+/// A way to new tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the members of Sources")]
+pub enum Way {
+    RefreshToken,
     Callback,
-    /// Nowhere.
-    Nothing,
+    Session,
+    Silent,
 }
 
 /// What an app decides about a session. Durations in milliseconds.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where new tokens come from.
-    pub source: Source,
+    pub sources: Sources,
     /// How long a request waits for a token.
     pub wait_ms: u64,
     /// How long a token or revocation request may take.
@@ -39,7 +49,7 @@ pub struct Config {
 }
 
 /// Which token set of which session. Ordered: a later one is greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// Counts sessions.
     pub epoch: u32,
@@ -51,7 +61,7 @@ pub struct Stamp {
 pub type WaiterId = u32;
 
 #[derive(Debug)]
-struct Waiter {
+pub(super) struct Waiter {
     id: WaiterId,
     /// It needs a newer token than this.
     after: Stamp,
@@ -96,6 +106,12 @@ struct Tokens {
     planned: Moment,
     why: Why,
     scope: Option<String>,
+    /// Who they are of, if an ID token said so.
+    identity: Option<Identity>,
+    /// The generation that said so.
+    identified: u32,
+    /// How they came here, if not by the app.
+    way: Option<Way>,
 }
 
 impl Tokens {
@@ -179,7 +195,7 @@ impl Session {
         Ticket { epoch: self.epoch, number: self.next_id() }
     }
 
-    fn next_id(&mut self) -> u32 {
+    pub(super) fn next_id(&mut self) -> u32 {
         self.counter = self.counter.wrapping_add(1);
         self.counter
     }
@@ -191,17 +207,31 @@ impl Session {
             self.abort_flight();
         }
         self.retry = None;
-        let fresh = self.tokens.is_none();
-        self.adopt(grant, requested, now);
-        let detail = self.token_detail();
-        self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
-        self.settle_ready(now);
+        let grant = Grant { identity: None, ..grant };
+        self.take(grant, None, requested, now);
         self.tick(now);
     }
 
+    /// Takes a token set, and tells of it.
+    pub(super) fn take(&mut self, grant: Grant, way: Option<Way>, sent: Moment, now: Moment) {
+        let fresh = self.tokens.is_none();
+        self.adopt(grant, way, sent, now);
+        let detail = self.token_detail();
+        self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
+        self.settle_ready(now);
+    }
+
     /// Puts a token set in place of the last one; `sent` is when its request was.
-    pub(super) fn adopt(&mut self, grant: Grant, sent: Moment, now: Moment) {
-        let (last_refresh, last_scope) = self.tokens.take().map_or((None, None), |last| (last.refresh, last.scope));
+    pub(super) fn adopt(&mut self, grant: Grant, way: Option<Way>, sent: Moment, now: Moment) {
+        let (mut last_refresh, mut last_scope, mut last_identity) = (None, None, None);
+        self.generation = self.generation.saturating_add(1);
+        let mut identified = self.generation;
+        if let Some(last) = self.tokens.take() {
+            (last_refresh, last_scope, last_identity) = (last.refresh, last.scope, last.identity);
+            if grant.identity.is_none() {
+                identified = last.identified;
+            }
+        }
         let (mut expires, mut unusable, mut planned) = (Moment::NEVER, Moment::NEVER, Moment::NEVER);
         if let Some(lifetime) = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms)) {
             expires = sent.plus(lifetime);
@@ -219,8 +249,10 @@ impl Session {
             why: if grant.refresh_in_ms.is_some() { Why::ServerRequest } else { Why::Schedule },
             // RFC 6749 section 5.1: left out if it has not changed.
             scope: grant.scope.or(last_scope),
+            identity: grant.identity.or(last_identity),
+            identified,
+            way,
         });
-        self.generation = self.generation.saturating_add(1);
     }
 
     pub(super) fn replace_refresh_token(&mut self, refresh: RefreshToken) {
@@ -264,7 +296,7 @@ impl Session {
 
     /// Renews without a request that needs it, and waits for that; `None` if there is nothing to renew it with.
     pub fn renew(&mut self, now: Moment) -> Option<WaiterId> {
-        if self.tokens.is_none() || !self.can_refresh() {
+        if !self.can_refresh() {
             return None;
         }
         self.demand(now);
@@ -279,13 +311,13 @@ impl Session {
             // A listener signed out in the meantime.
             self.outputs.push(Output::Settle(id, Settled::SignedOut));
         } else {
-            self.waiters.push(Waiter {
-                id,
-                after,
-                deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms),
-            });
+            self.enlist(id, after, since_mono_ms);
         }
         id
+    }
+
+    pub(super) fn enlist(&mut self, id: WaiterId, after: Stamp, since_mono_ms: u64) {
+        self.waiters.push(Waiter { id, after, deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms) });
     }
 
     /// Forgets a request that gave up. The refresh others wait for goes on.
@@ -391,11 +423,35 @@ impl Session {
 
     /// Whether there is something to renew the tokens with.
     pub(super) fn can_refresh(&self) -> bool {
-        match self.config.source {
-            Source::RefreshToken { .. } => self.refresh_token().is_some(),
-            Source::Callback => true,
-            Source::Nothing => false,
+        self.way().is_some()
+    }
+
+    /// What the tokens would be renewed with.
+    pub(super) fn way(&self) -> Option<Way> {
+        let sources = &self.config.sources;
+        let tokens = self.tokens.as_ref()?;
+        if sources.client_id.is_some() && tokens.refresh.is_some() {
+            Some(Way::RefreshToken)
+        } else if sources.callback {
+            Some(Way::Callback)
+        } else if sources.session && (tokens.way == Some(Way::Session) || sources.client_id.is_none()) {
+            // A cookie may be somebody else's than tokens that came otherwise.
+            Some(Way::Session)
+        } else if sources.silent && tokens.identity.is_some() {
+            Some(Way::Silent)
+        } else {
+            None
         }
+    }
+
+    /// Who is signed in, if an ID token said so.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.tokens.as_ref()?.identity.as_ref()
+    }
+
+    /// The token set that said so.
+    pub fn identified(&self) -> Stamp {
+        Stamp { generation: self.tokens.as_ref().map_or(0, |tokens| tokens.identified), ..self.stamp() }
     }
 
     pub(super) fn refresh_token(&self) -> Option<&RefreshToken> {
@@ -431,7 +487,13 @@ impl Session {
         self.tokens.take()
     }
 
-    fn abort_flight(&mut self) {
+    /// Drops tokens nobody has heard of yet.
+    pub(super) fn forget(&mut self) {
+        self.tokens = None;
+        self.generation = 0;
+    }
+
+    pub(super) fn abort_flight(&mut self) {
         if let Some(flight) = self.flight.take() {
             self.outputs.push(Output::Abort(flight.ticket));
         }
@@ -470,7 +532,7 @@ impl Session {
         self.settle(&|waiter| (waiter.deadline_mono_ms <= now.mono_ms).then_some(Settled::Unavailable));
     }
 
-    fn settle(&mut self, how: &dyn Fn(&Waiter) -> Option<Settled>) {
+    pub(super) fn settle(&mut self, how: &dyn Fn(&Waiter) -> Option<Settled>) {
         let outputs = &mut self.outputs;
         self.waiters.retain(|waiter| match how(waiter) {
             Some(settled) => {
@@ -496,7 +558,7 @@ impl Session {
             generation,
             expires_at,
             scope,
-            can_refresh: self.tokens.is_some() && self.can_refresh(),
+            can_refresh: self.can_refresh(),
             refreshing: self.flight.is_some(),
             online: self.online,
             next_refresh: wall(at).filter(|_| self.flight.is_none()).map(|at| NextRefresh { at, why }),

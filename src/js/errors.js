@@ -1,19 +1,48 @@
 const MESSAGES = {
   core_unavailable: "The WebAssembly of tokenward could not be loaded.",
   token_unavailable: "No access token could be obtained within waitSeconds.",
-  not_renewable: "There is no refresh token and no refresh callback.",
+  not_renewable: "There is nothing to renew the tokens with.",
   signed_out: "Nobody is signed in, or the session ended.",
   closed: "The ward has been closed.",
   internal_error: "A defect of tokenward closed the ward.",
+  state_mismatch: "The state must be of a sign-in that this tab began and did not finish.",
+  transaction_expired: "A sign-in must be finished within 10 minutes.",
+  issuer_mismatch: "The issuer must be the one that was asked.",
+  metadata_invalid: "The authorization server's % must be a secure URL.",
+  authorization_failed: "The authorization server refused to sign in: %.",
+  token_request_failed: "The authorization server refused the request: %.",
+  server_unavailable: "The authorization server gave no usable answer.",
+  id_token_invalid: "The ID token breaks the rule for its %.",
+  endpoint_unknown: "The authorization server has no %.",
+  popup_blocked: "The browser did not open the popup.",
+  popup_closed: "The popup was closed before the sign-in was finished.",
 };
 
-const RETRYABLE = ["core_unavailable", "token_unavailable"];
+const RETRYABLE = ["core_unavailable", "token_unavailable", "server_unavailable"];
 
 export class TokenWardError extends Error {
-  constructor(code, options) {
-    super(MESSAGES[code], options);
+  constructor(code, { detail = "", status = null, ...options } = {}) {
+    super(MESSAGES[code].replace("%", detail || "no reason given"), options);
     this.name = "TokenWardError";
     this.code = code;
     this.retryable = RETRYABLE.includes(code);
+    this.status = status;
+    // What the detail is.
+    this.error = /_failed$/.test(code) && detail ? detail : null;
+    this.claim = code === "id_token_invalid" ? detail : null;
   }
 }
+
+/** What is wrong with an argument: `code` is one of `index.d.ts`. */
+export const invalid = (code, message) => Object.assign(new TypeError(message), { code });
+
+/** Core throws what is wrong with a sign-in as an array. */
+export const asked = (call) => {
+  try {
+    return call();
+  } catch (error) {
+    if (!Array.isArray(error)) throw error;
+    const [code, detail, status] = error;
+    throw code === "invalid_option" ? invalid(code, detail) : new TokenWardError(code, { detail, status });
+  }
+};

@@ -22,12 +22,37 @@ export interface ResourceOptions {
   methods?: readonly string[];
 }
 
-/** Endpoints of the authorization server. `https:` only, `http:` for loopback hosts. */
+/**
+ * Endpoints of the authorization server, for one without metadata. With {@link Endpoints.token}, no metadata are asked for;
+ * without it, those named here go before the metadata's. `https:` only, `http:` for loopback hosts.
+ */
 export interface Endpoints {
-  /** Token endpoint (RFC 6749 section 3.2), for the `refresh_token` grant. */
+  /** Authorization endpoint (RFC 6749 section 3.1), for {@link TokenWard.signIn}. */
+  authorization?: string;
+  /** Token endpoint (RFC 6749 section 3.2). */
   token?: string;
   /** Revocation endpoint (RFC 7009). Without it, {@link TokenWard.signOut} clears locally only. */
   revocation?: string;
+  /** Where pushed authorization requests go (RFC 9126). */
+  pushedAuthorization?: string;
+  /** The server's keys (RFC 7517), to verify ID tokens with. */
+  jwks?: string;
+  /** End-session endpoint (OpenID Connect RP-Initiated Logout 1.0). */
+  endSession?: string;
+}
+
+/**
+ * A backend of the page's own origin that keeps the tokens and knows the session by an `HttpOnly` cookie (a token-mediating
+ * backend). It is asked by `POST` with cookies and the header `x-csrf: 1`, which no form of another site can send.
+ */
+export interface SessionOptions {
+  /**
+   * Answers with a token response, `{ access_token, expires_in }`, or with 401 if it knows no session. An `id_token` in it
+   * is taken for {@link TokenWard.user}, without its signature being checked. Relative to the page. Same origin.
+   */
+  url: string;
+  /** Ends the session: 200 or 204. Without it {@link TokenWard.signOut} reports `session` as not revoked. Same origin. */
+  signOutUrl?: string;
 }
 
 /**
@@ -45,6 +70,8 @@ export interface TokenResponse {
   /** Absent: the refresh token in use is kept (RFC 6749 section 6). */
   refresh_token?: string | null;
   scope?: string | null;
+  /** Read when the library signs in or renews; {@link TokenWard.setTokens} ignores it. */
+  id_token?: string | null;
   [member: string]: unknown;
 }
 
@@ -63,16 +90,39 @@ export interface RefreshCallback {
 }
 
 export interface TokenWardOptions {
-  /** The client identifier (RFC 6749 section 2.2). Needed with {@link Endpoints.token}. A public client: no secret. */
+  /**
+   * The authorization server's issuer identifier, to the letter as its metadata have it (OpenID Connect Discovery 1.0,
+   * RFC 8414). They are fetched when first needed, kept in memory, and have to name this very issuer.
+   */
+  issuer?: string;
+  /** The client identifier (RFC 6749 section 2.2). Needed with `issuer` or `endpoints`. A public client: no secret. */
   clientId?: string;
   endpoints?: Endpoints;
+  /** Where the server sends the user back to, registered there: the page that calls {@link TokenWard.handleCallback}. */
+  redirectUri?: string;
+  /**
+   * The same for popups and hidden frames: a page that only passes the answer on, best one of its own that calls `relay()`
+   * of `tokenward/callback`. Default: `redirectUri`, where `create()` does it, and does not return.
+   */
+  relayUri?: string;
+  /** Where the server sends the user after `signOut({ endSession: true })`, registered there. */
+  postLogoutRedirectUri?: string;
+  /** Scope of a sign-in (RFC 6749 section 3.3). With `openid` there has to be an ID token. Default `openid`. */
+  scope?: string;
+  /**
+   * How {@link TokenWard.restore} looks for a session, in this order: `session` asks the backend of
+   * {@link TokenWardOptions.session}; `silent` asks the authorization server in a hidden frame (`prompt=none`), which is
+   * also how a session without a refresh token is renewed. Default: none.
+   */
+  restore?: readonly ("session" | "silent")[];
+  session?: SessionOptions;
   /** Which requests carry a token. */
   resources: readonly ResourceOptions[];
-  /** Renews by the app's own means instead of the `refresh_token` grant. Excludes {@link Endpoints.token}. */
+  /** Renews by the app's own means instead of the `refresh_token` grant. Excludes `issuer` and {@link Endpoints.token}. */
   refresh?: RefreshCallback;
   /** How long a request waits for a token, in seconds, before it rejects with `token_unavailable`. 1 to 600. Default 30. */
   waitSeconds?: number;
-  /** Time limit of one token or revocation request, in seconds. 1 to 300. Default 15. */
+  /** Time limit of one request of the library's own, and of a hidden frame, in seconds. 1 to 300. Default 15. */
   requestTimeoutSeconds?: number;
   /**
    * Sign out after refreshing has failed for this long, in seconds. Default: never; a passing failure does not end a
@@ -101,7 +151,11 @@ export type SignOutReason =
   /** The access token ran out and there is nothing to renew it with. */
   | "expired"
   /** Refreshing failed for longer than `maxOutageSeconds`. */
-  | "outage";
+  | "outage"
+  /** Signed out in another tab, or by the server (OpenID Connect Front-Channel Logout 1.0). */
+  | "elsewhere"
+  /** Another user signed in, or a renewal brought another user's tokens (OpenID Connect Core section 12.2). */
+  | "user_changed";
 
 /** A token set was accepted. */
 export interface TokenDetail {
@@ -204,12 +258,79 @@ export interface Snapshot {
   outcomes: readonly { at: number; outcome: "accepted" | FailureCause; status: number | null; error: string | null }[];
 }
 
-/** What `signOut()` could tell the server. */
+/** How {@link TokenWard.signIn} signs in. The names on the wire are those of OpenID Connect Core section 3.1.2.1. */
+export interface SignInOptions {
+  /**
+   * `redirect` leaves the page; `popup` opens a window, which a browser allows in answer to a click only: call it before
+   * anything that takes time. Default `redirect`.
+   */
+  mode?: "redirect" | "popup";
+  /** Where to go on after a redirect, of the page's own origin. Default: the page's URL. */
+  returnTo?: string;
+  /** Instead of {@link TokenWardOptions.scope}. */
+  scope?: string;
+  prompt?: string;
+  loginHint?: string;
+  /** Seconds since the user proved who they are, at most. Checked in the ID token (`auth_time`). */
+  maxAge?: number;
+  /** Separated by spaces, any of them. Checked in the ID token (`acr`): a sign-in without one of them fails. */
+  acrValues?: string;
+  uiLocales?: string;
+  /** Where the tokens will be used (RFC 8707). */
+  resource?: string | readonly string[];
+  /** Parameters of the server's own. None that has an option or a rule here. */
+  extraParams?: Readonly<Record<string, string>>;
+  /** Push the request (RFC 9126). Done in any case where the server requires it. Default `false`. */
+  pushed?: boolean;
+  /**
+   * The event to satisfy: its `acrValues` and `maxAge` are asked for, the user has to stay the same, and with `popup` the
+   * request that was refused is repeated.
+   */
+  stepUp?: TokenWardEvent<StepUpDetail>;
+  /** Gives up a popup. */
+  signal?: AbortSignal;
+}
+
+export interface SignInResult {
+  /** The answer to the repeated request, with `stepUp`; `null` without, or if its body could be sent only once. */
+  response: Response | null;
+}
+
+export interface RestoreResult {
+  signedIn: boolean;
+  /**
+   * Nobody is signed in as far as is known, but a way failed for a passing reason (network, time limit, server in trouble):
+   * `restore()` may find a session later. What happened is in `snapshot().outcomes`.
+   */
+  retryable: boolean;
+}
+
+/** The claims of the ID token (OpenID Connect Core section 2). */
+export interface User {
+  readonly iss: string;
+  readonly sub: string;
+  readonly name?: string;
+  readonly email?: string;
+  readonly [claim: string]: unknown;
+}
+
+export interface SignOutOptions {
+  /**
+   * Also end the session at the authorization server (OpenID Connect RP-Initiated Logout 1.0): the page leaves for it, and
+   * the promise stays pending. Where it could not be reached or has no such endpoint, the page stays. Default `false`.
+   */
+  endSession?: boolean;
+}
+
+/** What `signOut()` could tell the servers. */
 export interface SignOutResult {
-  /** `true` if the server confirmed each revocation, or nothing was to be revoked. */
+  /** `true` if everything was confirmed, or nothing was to be revoked. */
   revoked: boolean;
-  /** The tokens, by type hint (RFC 7009 section 2.1), whose revocation the server did not confirm. */
-  notRevoked: readonly ("refresh_token" | "access_token")[];
+  /**
+   * What was not: the tokens, by type hint (RFC 7009 section 2.1), whose revocation the server did not confirm; `session`,
+   * the backend's; `end_session`, the session at the authorization server.
+   */
+  notRevoked: readonly ("refresh_token" | "access_token" | "session" | "end_session")[];
 }
 
 /** Every `code` of a {@link TokenWardError}. */
@@ -229,7 +350,29 @@ export type ErrorCode =
   /** The ward was closed. */
   | "closed"
   /** A defect of this library. The ward is closed. */
-  | "internal_error";
+  | "internal_error"
+  /** The callback's `state` is of no sign-in that this tab began and did not finish: forged, replayed, or of another tab. */
+  | "state_mismatch"
+  /** The sign-in was begun more than 10 minutes ago. */
+  | "transaction_expired"
+  /** The metadata or the callback name another issuer than was asked, or none where the server says it does (RFC 9207). */
+  | "issuer_mismatch"
+  /** A URL in the server's metadata is missing or not secure; the message names it. */
+  | "metadata_invalid"
+  /** The server answered the authorization request with an error: {@link TokenWardError.error}. */
+  | "authorization_failed"
+  /** The server refused a code or a pushed request: {@link TokenWardError.error} and `status`. */
+  | "token_request_failed"
+  /** The server could not be reached, or its answer made no sense. Retryable. */
+  | "server_unavailable"
+  /** The ID token is not to be trusted: {@link TokenWardError.claim} says why. */
+  | "id_token_invalid"
+  /** The server has no endpoint that this takes; the message names it. */
+  | "endpoint_unknown"
+  /** The browser opened no popup. */
+  | "popup_blocked"
+  /** The user closed the popup. */
+  | "popup_closed";
 
 export class TokenWardError extends Error {
   private constructor();
@@ -237,13 +380,21 @@ export class TokenWardError extends Error {
   readonly code: ErrorCode;
   /** Whether the same call can succeed later without the user signing in. */
   readonly retryable: boolean;
+  /** The server's OAuth error code, if it sent one. */
+  readonly error: string | null;
+  /** HTTP status of the server's answer, if there was one. */
+  readonly status: number | null;
+  /** With `id_token_invalid`: the claim or the member of the header whose rule is broken, or `signature`. */
+  readonly claim: string | null;
 }
 
 export class TokenWard extends EventTarget {
   private constructor();
 
   /**
-   * Makes a ward. Loads the wasm on first use.
+   * Makes a ward. Loads the wasm on first use. On the page of `redirectUri`, the server's answer is taken out of the
+   * address bar at once; where that page is the popup or the hidden frame of a sign-in, it is passed on, and `create()`
+   * does not return.
    * @throws {TypeError} `invalid_option`: names the key
    * @throws {TokenWardError} `core_unavailable`
    */
@@ -251,6 +402,29 @@ export class TokenWard extends EventTarget {
 
   /** Whether there is a session. A session whose access token ran out is still one while it can be renewed. */
   readonly signedIn: boolean;
+
+  /** Who is signed in, if the library signed them in with an ID token or a backend sent one; else `null`. Frozen. */
+  readonly user: User | null;
+
+  /**
+   * Signs in: authorization code with PKCE (RFC 6749 section 4.1, RFC 7636, OpenID Connect Core section 3.1). A redirect
+   * leaves the page, and the promise stays pending; a popup resolves when the user is signed in.
+   * @throws {TypeError} `invalid_option`: names the key
+   * @throws {TokenWardError} `popup_blocked`, `popup_closed`, `authorization_failed`, `token_request_failed`,
+   * `id_token_invalid`, `issuer_mismatch`, `metadata_invalid`, `endpoint_unknown`, `server_unavailable`, `signed_out`,
+   * `closed`
+   */
+  signIn(options?: SignInOptions): Promise<SignInResult>;
+
+  /**
+   * Finishes a sign-in by redirect, on the page of `redirectUri`. Resolves with `null` if the page was not called with an
+   * answer. A transaction is good once and for 10 minutes.
+   * @throws {TokenWardError} as {@link signIn}, `state_mismatch`, `transaction_expired`
+   */
+  handleCallback(): Promise<{ returnTo: string } | null>;
+
+  /** Looks for a session after a reload, in the ways of {@link TokenWardOptions.restore}. Never leaves the page. */
+  restore(): Promise<RestoreResult>;
 
   /**
    * Patches `globalThis.fetch`. A second call does nothing. A wrapper of `fetch` that was there before is called with the
@@ -280,11 +454,12 @@ export class TokenWard extends EventTarget {
   refresh(): Promise<void>;
 
   /**
-   * Ends the session: wipes the tokens at once, then revokes them at the server (RFC 7009), refresh token first.
+   * Ends the session: wipes the tokens at once, then revokes them at the server (RFC 7009), refresh token first. Other
+   * tabs of the origin with the same issuer and client sign out as well.
    * Never rejects because of the network: what the server was not told is in the result. Without a revocation endpoint
    * that is everything.
    */
-  signOut(): Promise<SignOutResult>;
+  signOut(options?: SignOutOptions): Promise<SignOutResult>;
 
   snapshot(): Snapshot;
 

@@ -1,6 +1,6 @@
 import { TokenWardError } from "./errors.js";
 import { Object, Promise, apply, monotonicClock } from "./natives.js";
-import { parse, prepare, readInput } from "./requests.js";
+import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
 const SEND_AS_IS = 0;
@@ -15,7 +15,8 @@ const { then } = Promise.prototype;
  * A `fetch` that authorises what `gate.core` says and leaves the rest to `next`, with the very same arguments. Without
  * `gate.core` it leaves everything.
  *
- * @param gate `core`; `wait(after, since, signal)`: resolves with the stamp to go on after, or rejects; `failed(error)`:
+ * @param gate `core`; `refusing(call)`: what is refused from now on; `wait(after, since, signal)`: resolves with the stamp
+ * to go on after, or rejects; `failed(error)`:
  * the error to reject with
  */
 export function intercept(next, gate) {
@@ -60,6 +61,9 @@ function authorised(call, authorization, stamp) {
   ]);
 }
 
+/** Sends a refused request again; null if its body is gone. */
+export const again = (call) => (call.request.flags & NOT_REPLAYABLE ? null : waiting(call));
+
 function waiting(call) {
   const { core, next, receiver, request } = call;
   return permitted(call, ANY_TOKEN, (code) =>
@@ -85,7 +89,11 @@ async function permitted({ gate, core, rule, request }, after, go) {
 
 async function refused(call, stamp, response) {
   const { core, next, receiver, request } = call;
-  if (!report(call, stamp, response, false)) return response;
+  // For an event that is about this request.
+  call.gate.refusing(call);
+  const repeats = report(call, stamp, response, false);
+  call.gate.refusing(undefined);
+  if (!repeats) return response;
   const repeat = (code) =>
     code === SEND && {
       newer: core.stamp(),

@@ -3,9 +3,11 @@
 
 export const {
   AbortController,
+  AbortSignal,
   Array,
   ArrayBuffer,
   Blob,
+  BroadcastChannel,
   CustomEvent,
   FormData,
   Headers,
@@ -17,6 +19,7 @@ export const {
   Proxy,
   Request,
   TextDecoder,
+  TextEncoder,
   TypeError,
   URL,
   URLSearchParams,
@@ -24,10 +27,16 @@ export const {
   WeakMap,
   WebAssembly,
   atob,
+  clearInterval,
+  crypto,
   document,
   fetch: nativeFetch,
+  history,
   location,
   navigator,
+  open,
+  parent,
+  setInterval,
 } = globalThis;
 
 export const { apply } = Reflect;

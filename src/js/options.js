@@ -1,4 +1,5 @@
-import { Array, Object, TypeError, URL } from "./natives.js";
+import { invalid } from "./errors.js";
+import { Array, Object, URL, location } from "./natives.js";
 
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
@@ -11,8 +12,15 @@ const TYPES = {
 };
 
 const OPTIONS = {
+  issuer: "string",
   clientId: "string",
   endpoints: "any",
+  redirectUri: "url",
+  relayUri: "url",
+  postLogoutRedirectUri: "url",
+  scope: "string",
+  restore: "array",
+  session: "any",
   resources: "array",
   refresh: "function",
   waitSeconds: "number",
@@ -22,8 +30,30 @@ const OPTIONS = {
   wasm: "source",
 };
 
-/** What is wrong with an argument: `code` is one of `index.d.ts`. */
-export const invalid = (code, message) => Object.assign(new TypeError(message), { code });
+const ENDPOINTS = {
+  authorization: "url",
+  endSession: "url",
+  jwks: "url",
+  pushedAuthorization: "url",
+  revocation: "url",
+  token: "url",
+};
+
+const SIGN_IN = {
+  mode: "string",
+  returnTo: "string",
+  scope: "string",
+  prompt: "string",
+  loginHint: "string",
+  maxAge: "number",
+  acrValues: "string",
+  uiLocales: "string",
+  resource: "any",
+  extraParams: "any",
+  pushed: "boolean",
+  stepUp: "any",
+  signal: "any",
+};
 
 const fail = (key, rule) => {
   throw invalid("invalid_option", `${key} ${rule}`);
@@ -33,10 +63,31 @@ const fail = (key, rule) => {
 export function readOptions(given) {
   const options = read(given, "options", "", OPTIONS);
   if (!options.resources) fail("resources", TYPES.array[1]);
-  const endpoints = options.endpoints === undefined ? {} : options.endpoints;
+  const { issuer, restore = [] } = options;
+  const endpoints = read(options.endpoints ?? {}, "endpoints", "endpoints.", ENDPOINTS);
+  const session = read(options.session ?? {}, "session", "session.", { url: "path", signOutUrl: "path" });
+  for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold nothing but session and silent");
+  if (restore.includes("session") && !session.url) fail("session.url", "must be set to restore from");
   return {
     ...options,
-    endpoints: read(endpoints, "endpoints", "endpoints.", { token: "url", revocation: "url" }),
+    // In the order of the engine's KEYS.
+    urls: [
+      endpoints.token,
+      endpoints.revocation,
+      session.url,
+      session.signOutUrl,
+      endpoints.authorization,
+      endpoints.pushedAuthorization,
+      endpoints.jwks,
+      endpoints.endSession,
+      options.redirectUri,
+      options.relayUri,
+      options.postLogoutRedirectUri,
+      issuer && parseUrl(issuer, "issuer"),
+    ],
+    restore: Array.from(restore),
+    silent: restore.includes("silent"),
+    page: location?.origin,
     resources: Array.from(options.resources, (entry, at) => {
       const name = `resources[${at}]`;
       const resource = read(entry, name, `${name}.`, { url: "url", methods: "array" });
@@ -45,13 +96,26 @@ export function readOptions(given) {
   };
 }
 
+/** Reads what `signIn()` was given, as Core takes it. */
+export function readSignIn(given) {
+  const { mode = "redirect", returnTo, extraParams = {}, ...asked } = read(given, "options", "", SIGN_IN);
+  if (!/^(redirect|popup)$/.test(mode)) fail("mode", "must be redirect or popup");
+  const extra = Object.entries(extraParams).flat();
+  if (!extra.every((text) => typeof text === "string")) fail("extraParams", "must hold strings");
+  const page = location.href;
+  return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: extra };
+}
+
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");
   const copy = {};
   for (const key of Object.keys(given)) {
     const type = Object.hasOwn(types, key) ? types[key] : fail(path + key, "is not a known option");
     const value = given[key];
-    if (value !== undefined) copy[key] = type === "url" ? parseUrl(value, path + key) : checked(value, path + key, type);
+    if (value === undefined) continue;
+    if (type === "url") copy[key] = parseUrl(value, path + key);
+    else if (type === "path") copy[key] = parseUrl(value, path + key, location?.href);
+    else copy[key] = checked(value, path + key, type);
   }
   return copy;
 }
@@ -61,9 +125,9 @@ function checked(value, key, type) {
   return is(value) ? value : fail(key, rule);
 }
 
-function parseUrl(value, key) {
+function parseUrl(value, key, base) {
   try {
-    if (typeof value === "string") return new URL(value).href;
+    if (typeof value === "string") return new URL(value, base).href;
   } catch {
     // Told below.
   }

@@ -1,40 +1,34 @@
-import { JSON, TextDecoder, Uint8Array, atob, nativeFetch } from "./natives.js";
+import { TextDecoder, Uint8Array, nativeFetch } from "./natives.js";
+import { parse } from "./jws.js";
 
-const parse = (text) => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};
+/** Members of a request to the authorization server. It gets no cookie. */
+const STRANGER = { credentials: "omit", redirect: "error" };
+/** Of one to a backend of the page's own origin. A form of another site could not send the header. */
+const BACKEND = { credentials: "include", redirect: "error", headers: { "x-csrf": "1" } };
 
-/** The claims of a compact JWS (RFC 7515 section 7.1); undefined for anything else. Of use only for their numbers. */
-export const claims = (token) => {
-  const [, payload, signature, none] = token.split(".");
-  if (signature === undefined || none !== undefined) return undefined;
-  try {
-    return parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
-  } catch {
-    return undefined;
-  }
-};
-
-/** POSTs a form and reads at most `maxBytes` of the answer; null if it is longer. */
-export async function post(url, body, keepalive, maxBytes, signal) {
+/** POSTs a form, which is overwritten, and reads at most `maxBytes` of the answer; null if it is longer. */
+export async function post(url, body, { backend, keepalive, signal }, maxBytes) {
+  const { headers, ...who } = backend ? BACKEND : STRANGER;
   const answer = nativeFetch(url, {
     method: "POST",
     body,
     keepalive,
     signal,
-    credentials: "omit",
+    ...who,
     cache: "no-store",
-    redirect: "error",
-    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded" },
+    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded", ...headers },
   });
   // fetch() has taken its copy.
   body.fill(0);
-  const { status, headers, body: stream } = await answer;
-  const bytes = await read(stream, maxBytes);
+  return reply(await answer, maxBytes);
+}
+
+/** What is at a URL that anybody may read. */
+export const get = async (url, maxBytes, signal) =>
+  reply(await nativeFetch(url, { credentials: "omit", headers: { accept: "application/json" }, signal }), maxBytes);
+
+async function reply({ status, headers, body }, maxBytes) {
+  const bytes = await read(body, maxBytes);
   if (!bytes) return null;
   const text = new TextDecoder().decode(bytes);
   bytes.fill(0);

@@ -4,7 +4,7 @@ import { Headers, Proxy, Request, URL, URLSearchParams, apply, document, locatio
 // Flags of Core.authorize().
 const OWN_AUTHORIZATION = 1;
 const NO_CORS = 2;
-const NOT_REPLAYABLE = 4;
+export const NOT_REPLAYABLE = 4;
 
 const AUTHORIZATION = "authorization";
 

@@ -1,6 +1,7 @@
 import { Core } from "tokenward-core";
-import { TokenWardError } from "./errors.js";
-import { intercept } from "./interceptor.js";
+import { TokenWardError, asked, invalid } from "./errors.js";
+import { again, intercept } from "./interceptor.js";
+import { part } from "./jws.js";
 import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
@@ -10,22 +11,44 @@ import {
   Math,
   Object,
   Promise,
+  URL,
   WeakMap,
   WebAssembly,
   document,
+  location,
   monotonicClock,
   nativeFetch,
   navigator,
+  open,
   wallClock,
 } from "./natives.js";
-import { invalid, readOptions } from "./options.js";
-import { claims, post } from "./post.js";
+import { readOptions, readSignIn } from "./options.js";
+import { post } from "./post.js";
+import { openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import {
+  LOGOUT_URL,
+  POPUP,
+  REDIRECT,
+  RESTORE,
+  SIGNED_OUT_ELSEWHERE,
+  SignIn,
+  keep,
+  take,
+} from "./sign-in.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
 const ERRORS = [, "token_unavailable", "signed_out", "closed", "internal_error"];
 const INTERNAL_ERROR = 4;
 const ABORTED = 5;
+
+// Of `Endpoint`.
+const SESSION = 2;
+const SESSION_END = 3;
+const END_SESSION = 7;
+
+// The ways of Core.restore().
+const WAYS = ["session", "silent"];
 
 // How a piece of IO ended, for Core.replied().
 const ANSWERED = 0;
@@ -43,8 +66,24 @@ const checked = (code, call) => {
   }
 };
 
+/** Whether this page is at that URL, whatever its query. */
+const isAt = (url) => {
+  if (!url || !location) return false;
+  const { origin, pathname } = new URL(url);
+  return location.origin === origin && location.pathname === pathname;
+};
+
 /** Every patch, by its function. */
 const patches = new WeakMap();
+
+/** The refused request that a step-up event is about. */
+const refusals = new WeakMap();
+
+/** The authorization response that the page's address held. */
+let callback;
+
+/** A promise for a page that is about to be left. */
+const never = () => new Promise(() => {});
 
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
@@ -57,25 +96,92 @@ export class TokenWard extends EventTarget {
   #gate = {
     core: undefined,
     wait: (after, since, signal) => this.#wait((core) => core.wait(after, since), signal),
+    refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
   };
   #fetch = intercept((...args) => nativeFetch(...args), this.#gate);
   #patch;
+  /** The request whose refusal Core is told of. */
+  #refused;
+  #closing = new AbortController();
+  #options;
+  #signIn;
+  #channel;
+  #restoring;
 
   constructor(key, options) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
+    this.#options = options;
+    this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
     this.#core = this.#gate.core = checked("invalid_option", () => new Core(options, Math.random(), this.#host(options)));
+    this.#listen(scopeOf(options));
   }
 
   static async create(options) {
     const read = readOptions(options);
+    // Before anything else: nobody may find the code in the address.
+    if (isAt(read.redirectUri) || isAt(read.relayUri)) {
+      const answer = takeAnswer();
+      if (answer && relay(answer)) return never();
+      callback = answer ?? callback;
+    }
     await load(read.wasm);
     return new TokenWard(MADE_BY_CREATE, read);
   }
 
   get signedIn() {
     return this.#core?.signedIn ?? false;
+  }
+
+  get user() {
+    return this.#core?.user ?? null;
+  }
+
+  async signIn(options = {}) {
+    const { mode, signal, stepUp, ...ask } = readSignIn(options);
+    const core = this.#alive();
+    const refused = stepUp && refusals.get(stepUp);
+    if (stepUp) {
+      if (!refused) throw invalid("invalid_option", "stepUp must be a stepup event of this ward");
+      ask.acrValues ??= stepUp.acrValues ?? undefined;
+      ask.maxAge ??= stepUp.maxAge ?? undefined;
+      ask.subject = this.user?.sub;
+    }
+    signal?.throwIfAborted();
+    if (mode === "redirect") {
+      const { transaction, url } = await this.#signIn.begin(ask, REDIRECT);
+      keep(transaction);
+      location.assign(url);
+      return never();
+    }
+    const { stamp } = core;
+    // Now, while the user's click still counts.
+    const popup = open("", "_blank", "popup,width=480,height=640");
+    if (!popup) throw new TokenWardError("popup_blocked");
+    try {
+      const { transaction, url } = await this.#signIn.begin(ask, POPUP);
+      popup.location.replace(url);
+      const params = await this.#signIn.answer(transaction, popup, signal);
+      this.#signIn.take(stamp, await this.#signIn.finish(transaction, params, signal));
+    } finally {
+      popup.close();
+    }
+    return { response: refused ? await again(refused) : null };
+  }
+
+  async handleCallback() {
+    const { stamp } = this.#alive();
+    const params = callback;
+    callback = undefined;
+    if (!params) return null;
+    const transaction = take(params.state);
+    this.#signIn.take(stamp, await this.#signIn.finish(transaction, params));
+    return { returnTo: transaction.returnTo };
+  }
+
+  restore() {
+    return (this.#restoring ??= this.#restore().finally(() => (this.#restoring = undefined)));
   }
 
   get fetch() {
@@ -121,8 +227,20 @@ export class TokenWard extends EventTarget {
     });
   }
 
-  async signOut() {
-    const notRevoked = await this.#signOuts.collect(this.#alive().signOut());
+  async signOut({ endSession = false } = {}) {
+    const core = this.#alive();
+    let url = endSession ? this.#signIn.step(LOGOUT_URL) : null;
+    const signingOut = this.#signOuts.collect(core.signOut());
+    this.#channel?.postMessage({ tokenward: "signout", scope: scopeOf(this.#options) });
+    const { notRevoked, reached } = await signingOut;
+    if (endSession) {
+      url ??= await this.#signIn.endpoint(END_SESSION).catch(() => {}) && this.#signIn.step(LOGOUT_URL);
+      if (url && reached) {
+        location.assign(url);
+        return never();
+      }
+      notRevoked.push("end_session");
+    }
     return { revoked: notRevoked.length === 0, notRevoked };
   }
 
@@ -134,6 +252,8 @@ export class TokenWard extends EventTarget {
     this.uninstall();
     const core = this.#core;
     this.#core = this.#gate.core = undefined;
+    this.#channel?.close();
+    this.#closing.abort(new TokenWardError("closed"));
     core?.close();
   }
 
@@ -144,6 +264,29 @@ export class TokenWard extends EventTarget {
   #alive() {
     if (!this.#core) throw new TokenWardError("closed");
     return this.#core;
+  }
+
+  async #restore() {
+    let retryable = false;
+    for (const way of this.#options.restore) {
+      if (this.signedIn) break;
+      await this.#wait((core) => core.step(RESTORE, WAYS.indexOf(way))).catch((error) => {
+        if (error.code === "closed") throw error;
+        retryable ||= error.retryable;
+      });
+    }
+    return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
+  }
+
+  /** Hears of sign-outs in other tabs. */
+  #listen(scope) {
+    if (!scope.trim()) return;
+    this.#channel = openChannel();
+    if (this.#channel) {
+      this.#channel.onmessage = ({ data }) => {
+        if (data?.tokenward === "signout" && data.scope === scope) this.#core?.step(SIGNED_OUT_ELSEWHERE, data);
+      };
+    }
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -170,11 +313,11 @@ export class TokenWard extends EventTarget {
     this.#core = this.#gate.core = undefined;
     wipe();
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
-    this.#signOuts.deliverAll(["refresh_token", "access_token"]);
+    this.#signOuts.deliverAll({ notRevoked: ["refresh_token", "access_token"] });
     return new TokenWardError("internal_error", { cause: error });
   }
 
-  #host({ endpoints, refresh }) {
+  #host({ refresh }) {
     const running = new Map();
     const begin = (number) => {
       const controller = new AbortController();
@@ -190,17 +333,31 @@ export class TokenWard extends EventTarget {
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
-      claims,
+      claims: (token) => Object.freeze(part(token, 1)),
       abort: (number) => {
         running.get(number)?.abort();
         running.delete(number);
       },
       // The app may leave the page right after sign-out: a revocation outlives it.
-      post: (epoch, number, revocation, body, maxBytes) =>
-        post(revocation ? endpoints.revocation : endpoints.token, body, revocation, maxBytes, begin(number)).then(
-          (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
-          () => replied(epoch, number, NETWORK_FAILURE),
-        ),
+      post: (epoch, number, endpoint, body, maxBytes) => {
+        const signal = begin(number);
+        const backend = endpoint === SESSION || endpoint === SESSION_END;
+        const init = { signal, backend, keepalive: endpoint % 2 === 1 };
+        this.#signIn
+          .endpoint(endpoint)
+          .then((url) => post(url, body, init, maxBytes))
+          .then(
+            (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
+            () => replied(epoch, number, NETWORK_FAILURE),
+          );
+      },
+      silent: (epoch, number) => {
+        const { sub } = this.user ?? {};
+        this.#signIn.silently(begin(number), sub).then(
+          (answer) => replied(epoch, number, ANSWERED, answer),
+          (error) => replied(epoch, number, CALLBACK_REJECTED, { body: error.code === "authorization_failed" ? error : undefined }),
+        );
+      },
       refresh: (epoch, number) => {
         const signal = begin(number);
         Promise.resolve()
@@ -211,9 +368,10 @@ export class TokenWard extends EventTarget {
           );
       },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
-      signedOut: (id, notRevoked) => this.#signOuts.deliver(id, notRevoked),
+      signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
       emit: (name, detail) => {
         const event = new CustomEvent(name, { detail: Object.freeze(detail) });
+        if (name === "stepup" && this.#refused) refusals.set(event, this.#refused);
         this.dispatchEvent(Object.assign(event, detail));
       },
     };

@@ -6,9 +6,12 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 use super::host::Host;
-use crate::engine::config::{Options, Resource, Setup};
+use crate::engine::config::{KEYS, Options, Resource, Setup};
 use crate::engine::event::{Record, Value};
 use crate::engine::failure::{Answer, Cause, Exchange};
+use crate::engine::oauth::fault::Fault;
+use crate::engine::oauth::id_token::Identity;
+use crate::engine::oauth::object::Object;
 use crate::engine::oauth::response::{Grant, Member, TokenAnswer};
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
@@ -16,15 +19,20 @@ use crate::engine::token::{JwtTimes, Secret};
 
 /// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
-    let endpoints = get(value, "endpoints");
+    let mut urls = [const { None }; KEYS.len()];
+    for (url, given) in urls.iter_mut().zip(list(&get(value, "urls"))) {
+        *url = given.as_string();
+    }
     let mut resources = Vec::new();
     for entry in list(&get(value, "resources")) {
         resources.push(resource(&entry));
     }
     let options = Options {
         client_id: text(value, "clientId"),
-        token_endpoint: text(&endpoints, "token"),
-        revocation_endpoint: text(&endpoints, "revocation"),
+        issuer: text(value, "issuer"),
+        urls,
+        page: text(value, "page"),
+        restores_silently: get(value, "silent").is_truthy(),
         resources,
         has_refresh_callback: get(value, "refresh").is_function(),
         wait_s: get(value, "waitSeconds").as_f64(),
@@ -49,11 +57,11 @@ fn resource(entry: &JsValue) -> Resource {
     }
 }
 
-fn list(value: &JsValue) -> ArrayIntoIter {
+pub(super) fn list(value: &JsValue) -> ArrayIntoIter {
     value.dyn_ref::<Array>().cloned().unwrap_or_default().into_iter()
 }
 
-fn get(object: &JsValue, key: &str) -> JsValue {
+pub(super) fn get(object: &JsValue, key: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or_default()
 }
 
@@ -119,6 +127,13 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
         scope: member(value, "scope"),
         error: member(value, "error"),
         jwt,
+        identity: match member(value, "id_token") {
+            Member::Text(token) => {
+                let claims = host.claims(token.expose());
+                Identity::new(token, &Js(&claims))
+            }
+            _ => None,
+        },
     })
 }
 
@@ -135,14 +150,41 @@ fn member(object: &JsValue, name: &str) -> Member {
     match (value.as_string(), value.as_f64()) {
         (Some(text), _) => Member::Text(Secret::new(text)),
         (_, Some(number)) => Member::Number(number),
+        _ if value.is_truthy() && !value.is_object() => Member::True,
+        _ if Array::is_array(&value) => {
+            let mut texts = Vec::new();
+            for one in list(&value) {
+                texts.extend(one.as_string());
+            }
+            Member::List(texts)
+        }
         _ => Member::Other,
     }
 }
 
+/// A JavaScript object.
+pub(super) struct Js<'a>(pub(super) &'a JsValue);
+
+impl Object for Js<'_> {
+    fn get(&self, name: &str) -> Member {
+        member(self.0, name)
+    }
+}
+
+/// What the JavaScript side makes a `TokenWardError` of.
+pub(super) fn fault(fault: Fault) -> JsValue {
+    let status = fault.status.map_or(JsValue::NULL, JsValue::from);
+    Array::of3(&JsValue::from_str(fault.code), &JsValue::from_str(&fault.detail), &status).into()
+}
+
 /// An object of JavaScript.
 pub(super) fn to_js(record: Record) -> JsValue {
+    value_to_js(Value::Record(record))
+}
+
+pub(super) fn value_to_js(value: Value) -> JsValue {
     let to = Serializer::new().serialize_maps_as_objects(true).serialize_missing_as_null(true);
-    Value::Record(record).serialize(&to).unwrap_or_default()
+    value.serialize(&to).unwrap_or_default()
 }
 
 /// Two counters in a number that is exact up to 2^53: sessions above, token sets below.

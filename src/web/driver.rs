@@ -12,9 +12,9 @@ use super::lifecycle::Lifecycle;
 use super::timer::Timer;
 use crate::engine::config::Setup;
 use crate::engine::event::Event;
+use crate::engine::oauth::server::Endpoint;
 use crate::engine::schedule::Moment;
 use crate::engine::session::{Settled, Stamp};
-use crate::engine::token::Secret;
 use crate::engine::{Engine, Output, Ticket, Work};
 
 /// No token response is longer; what is longer is not read to its end.
@@ -25,6 +25,8 @@ pub(super) struct Driver {
     engine: RefCell<Engine>,
     /// The header's value as a JavaScript string, made once for each token.
     authorization: RefCell<Option<(Stamp, JsValue)>>,
+    /// The claims of the ID token, parsed once for each.
+    user: RefCell<Option<(Stamp, JsValue)>>,
     timer: Timer,
     lifecycle: RefCell<Option<Lifecycle>>,
     draining: Cell<bool>,
@@ -35,6 +37,7 @@ impl Driver {
     pub(super) fn new(setup: Setup, seed: u64, host: Host) -> Rc<Self> {
         let driver = Rc::new(Self {
             authorization: RefCell::default(),
+            user: RefCell::default(),
             engine: RefCell::new(Engine::new(setup, seed, host.online())),
             host,
             timer: Timer::default(),
@@ -70,6 +73,20 @@ impl Driver {
         let value = JsValue::from_str(text.expose());
         *cached = Some((engine.stamp(), value.clone()));
         value
+    }
+
+    /// Who is signed in; `null` if that is not known.
+    pub(super) fn user(&self) -> JsValue {
+        let stamp = self.engine().identified();
+        if let Some((known, claims)) = &*self.user.borrow()
+            && *known == stamp
+        {
+            return claims.clone();
+        }
+        let token = self.engine().identity().map(|identity| identity.token.clone());
+        let claims = token.map_or(JsValue::NULL, |token| self.host.claims(token.expose()));
+        *self.user.borrow_mut() = Some((stamp, claims.clone()));
+        claims
     }
 
     fn wake(self: &Rc<Self>) {
@@ -137,22 +154,25 @@ impl Driver {
                 self.authorization.borrow_mut().take();
                 self.emit(&event);
             }
-            Output::SignedOut(id, left) => {
-                self.host.signed_out(id, left.into_iter().map(JsValue::from_str).collect::<Array>());
+            Output::SignedOut(id, left, reached) => {
+                self.host.signed_out(id, left.into_iter().map(JsValue::from_str).collect::<Array>(), reached);
             }
         }
     }
 
     fn start(&self, ticket: Ticket, work: Work) {
         let Ticket { epoch, number } = ticket;
-        let post = |revocation, body: Secret| {
-            let body = Uint8Array::from(body.expose().as_bytes());
-            self.host.post(epoch, number, revocation, body, MAX_RESPONSE_BYTES);
+        let post = |endpoint, body: &str| {
+            let body = Uint8Array::from(body.as_bytes());
+            self.host.post(epoch, number, endpoint as u8, body, MAX_RESPONSE_BYTES);
         };
         match work {
-            Work::Refresh { body } => post(false, body),
-            Work::Revoke { body } => post(true, body),
+            Work::Refresh { body } => post(Endpoint::Token, body.expose()),
+            Work::Revoke { body } => post(Endpoint::Revocation, body.expose()),
+            Work::Session => post(Endpoint::Session, ""),
+            Work::EndSession => post(Endpoint::SessionEnd, ""),
             Work::Callback => self.host.refresh(epoch, number),
+            Work::Silent => self.host.silent(epoch, number),
         }
     }
 
@@ -166,6 +186,7 @@ impl Driver {
         self.lifecycle.borrow_mut().take();
         self.engine().close();
         self.authorization.borrow_mut().take();
+        self.user.borrow_mut().take();
         self.drain();
     }
 }

@@ -7,13 +7,14 @@ use wasm_bindgen::prelude::*;
 use super::convert;
 use super::driver::Driver;
 use super::host::Host;
+use crate::engine::event::Reason;
 use crate::engine::session::Permit;
 use crate::engine::{Refused, Request, Ticket};
 
 /// One ward. Every call is synchronous and short; what takes time comes back through the [`Host`].
 #[wasm_bindgen]
 pub struct Core {
-    driver: Rc<Driver>,
+    pub(super) driver: Rc<Driver>,
 }
 
 #[wasm_bindgen]
@@ -125,7 +126,7 @@ impl Core {
     #[wasm_bindgen(js_name = signOut)]
     pub fn sign_out(&self) -> u32 {
         let now = self.driver.now();
-        let id = self.driver.engine().sign_out(now);
+        let id = self.driver.engine().sign_out(Reason::SignOut, now);
         self.driver.drain();
         id
     }

@@ -32,10 +32,14 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn abort(this: &Host, number: u32);
 
-    /// POSTs a form to the token or the revocation endpoint, overwrites `body`, and comes back with
+    /// POSTs a form to an endpoint, by its place in `Endpoint`, overwrites `body`, and comes back with
     /// [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
-    pub fn post(this: &Host, epoch: u32, number: u32, revocation: bool, body: Uint8Array, max_bytes: u32);
+    pub fn post(this: &Host, epoch: u32, number: u32, endpoint: u8, body: Uint8Array, max_bytes: u32);
+
+    /// Signs in with `prompt=none` in a hidden frame, and comes back with [`Core::replied`](super::Core::replied).
+    #[wasm_bindgen(method)]
+    pub fn silent(this: &Host, epoch: u32, number: u32);
 
     /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
@@ -46,9 +50,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn settle(this: &Host, waiter: u32, outcome: u8, after: f64);
 
-    /// Ends a sign-out, with the hints of the tokens whose revocation was not confirmed.
+    /// Ends a sign-out, with the hints of what was not confirmed, and whether everybody answered.
     #[wasm_bindgen(method, js_name = signedOut)]
-    pub fn signed_out(this: &Host, id: u32, left: Array);
+    pub fn signed_out(this: &Host, id: u32, left: Array, reached: bool);
 
     /// Dispatches an event.
     #[wasm_bindgen(method)]

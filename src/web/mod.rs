@@ -5,6 +5,7 @@ mod driver;
 mod handler;
 mod host;
 mod lifecycle;
+mod sign_in;
 mod timer;
 
 pub use handler::Core;

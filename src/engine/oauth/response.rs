@@ -1,6 +1,7 @@
 //! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 
 use crate::engine::challenge::digits;
+use crate::engine::oauth::id_token::Identity;
 use crate::engine::token::{AccessToken, JwtTimes, RefreshToken, Secret, lifetime_ms};
 
 /// A member of a JSON object.
@@ -13,6 +14,10 @@ pub enum Member {
     Text(Secret),
     /// A number.
     Number(f64),
+    /// `true`
+    True,
+    /// The strings of a list.
+    List(Vec<String>),
     /// Anything else.
     Other,
 }
@@ -39,6 +44,8 @@ pub struct TokenAnswer {
     pub error: Member,
     /// Read from the access token, where it is a JWT.
     pub jwt: JwtTimes,
+    /// Read from the ID token.
+    pub identity: Option<Identity>,
 }
 
 /// An accepted answer.
@@ -56,6 +63,8 @@ pub struct Grant {
     pub scope: Option<String>,
     /// Times of the access token, where it is a JWT.
     pub jwt: JwtTimes,
+    /// Who the ID token says it is.
+    pub identity: Option<Identity>,
 }
 
 /// The member that makes an answer unusable, and the rule it breaks.
@@ -80,12 +89,9 @@ impl TokenAnswer {
         }
     }
 
-    /// The `error` code, if there is one. Other words under this name, as gateways have them, and whatever a server
-    /// might echo are none: every registered code is of this form.
+    /// See [`error_code`].
     pub fn error_code(&self) -> Option<String> {
-        let code = self.error.text()?.expose();
-        let is_code = |byte| matches!(byte, b'a'..=b'z' | b'_');
-        (!code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code)).then(|| code.into())
+        error_code(&self.error)
     }
 
     /// Reads a success.
@@ -106,8 +112,17 @@ impl TokenAnswer {
             refresh_in_ms: duration_ms(&self.refresh_in),
             scope: self.scope.text().map(|text| text.expose().into()),
             jwt: self.jwt,
+            identity: self.identity.clone(),
         })
     }
+}
+
+/// The code in an `error` member, if there is one. Other words under this name, as gateways have them, and whatever a
+/// server might echo are none: every registered code is of this form.
+pub fn error_code(member: &Member) -> Option<String> {
+    let code = member.text()?.expose();
+    let is_code = |byte| matches!(byte, b'a'..=b'z' | b'_');
+    (!code.is_empty() && code.len() <= MAX_ERROR_CODE && code.bytes().all(is_code)).then(|| code.into())
 }
 
 /// `3600`, also as `3600.0`. Parsing any float would cost 10 kB of tables.
@@ -131,6 +146,6 @@ fn duration_ms(member: &Member) -> Option<u64> {
     match member {
         Member::Number(seconds) => lifetime_ms(*seconds),
         Member::Text(text) => whole_seconds(text.expose()).and_then(lifetime_ms),
-        Member::Absent | Member::Other => None,
+        _ => None,
     }
 }

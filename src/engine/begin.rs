@@ -1,0 +1,97 @@
+//! How a session begins, other than by tokens of the app's: it is restored after a reload, or the user signs in.
+
+use crate::engine::Output;
+use crate::engine::event::{Event, Past, Reason};
+use crate::engine::failure::{Cause, Outcome};
+use crate::engine::oauth::fault::Fault;
+use crate::engine::oauth::response::Grant;
+use crate::engine::schedule::Moment;
+use crate::engine::session::{Session, Settled, Stamp, WaiterId, Way};
+
+impl Session {
+    /// Looks for a session in this way, once. The wait ends `Ready` with a session, `SignedOut` if there is none to be
+    /// had, `Unavailable` if that could not be found out.
+    pub fn restore(&mut self, way: Way, now: Moment) -> WaiterId {
+        let id = self.next_id();
+        if self.signed_in() {
+            self.outputs.push(Output::Settle(id, Settled::Ready(self.stamp())));
+            return id;
+        }
+        self.start(Some(way), now, false);
+        if self.flight.is_some() {
+            self.enlist(id, Stamp { generation: 0, ..self.stamp() }, now.mono_ms);
+        } else {
+            self.outputs.push(Output::Settle(id, Settled::Unavailable));
+        }
+        id
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        outcome: Outcome,
+        way: Way,
+        sent: Moment,
+        status: Option<u16>,
+        error: Option<String>,
+        now: Moment,
+    ) {
+        let (cause, settled) = match outcome {
+            Outcome::Accepted(grant) => {
+                self.adopt(*grant, Some(way), sent, now);
+                if !self.is_unusable(now) {
+                    self.remember(Past { at: now.wall_ms as f64, outcome: None, status, error: None });
+                    let detail = self.token_detail();
+                    self.emit(Event::SignedIn(detail));
+                    self.settle_ready(now);
+                    self.tick(now);
+                    return;
+                }
+                // It expired on its way.
+                self.forget();
+                (Cause::Malformed, Settled::Unavailable)
+            }
+            Outcome::Final(_) => (Cause::OauthError, Settled::SignedOut),
+            Outcome::Delayed { cause, .. } | Outcome::Transient(cause) => (cause, Settled::Unavailable),
+            Outcome::Unusable(_) | Outcome::UseDpopNonce => (Cause::Malformed, Settled::Unavailable),
+        };
+        self.not_restored(cause, settled, status, error, now);
+    }
+
+    pub(super) fn not_restored(
+        &mut self,
+        cause: Cause,
+        settled: Settled,
+        status: Option<u16>,
+        error: Option<String>,
+        now: Moment,
+    ) {
+        self.remember(Past { at: now.wall_ms as f64, outcome: Some(cause), status, error });
+        self.settle(&|_| Some(settled));
+    }
+
+    /// Takes the tokens of a sign-in that began in the session of `began`. Another user's session ends first.
+    ///
+    /// # Errors
+    /// `signed_out`: that session is over, and so is what began in it.
+    pub fn sign_in(&mut self, grant: Grant, began: Stamp, sent: Moment, now: Moment) -> Result<(), Fault> {
+        if began.epoch != self.stamp().epoch {
+            return Err(Fault::new("signed_out", ""));
+        }
+        let is_known = self.identity().is_some() && grant.identity.is_some();
+        if self.signed_in() && !(is_known && self.is_same_user(&grant)) {
+            self.end(Reason::UserChanged, None);
+        }
+        self.abort_flight();
+        self.retry = None;
+        self.take(grant, None, sent, now);
+        self.tick(now);
+        Ok(())
+    }
+
+    pub(super) fn is_same_user(&self, grant: &Grant) -> bool {
+        match (self.identity(), &grant.identity) {
+            (Some(known), Some(now)) => known.is(now),
+            _ => true,
+        }
+    }
+}

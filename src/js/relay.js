@@ -1,0 +1,76 @@
+import { BroadcastChannel, Object, Promise, URL, clearInterval, document, history, location, parent, setInterval } from "./natives.js";
+
+/** What the pages of an origin tell one another: authorization responses, and that somebody signed out. No token. */
+export const openChannel = () => {
+  const channel = BroadcastChannel && new BroadcastChannel("tokenward");
+  // Node's would keep the process alive.
+  channel?.unref?.();
+  return channel;
+};
+
+/** Which wards of an origin are of one session. */
+export const scopeOf = ({ issuer, clientId, endpoints, session }) =>
+  [issuer ?? endpoints?.token ?? session?.url, clientId].join(" ");
+
+// RFC 6749 section 4.1.2, RFC 9207, OpenID Connect Session Management 1.0.
+const PARAMETERS = ["code", "state", "iss", "error", "error_description", "error_uri", "session_state"];
+
+const CLOSED_POLL_MS = 300;
+
+/** The authorization response in the page's address, which is taken out of it; undefined if there is none. */
+export function takeAnswer() {
+  if (!location || !history) return undefined;
+  const url = new URL(location.href);
+  const answer = Object.fromEntries(url.searchParams);
+  if (!answer.state || !(answer.code || answer.error)) return undefined;
+  for (const name of PARAMETERS) url.searchParams.delete(name);
+  history.replaceState(history.state, "", url.href);
+  return answer;
+}
+
+/**
+ * In the popup or the hidden frame of a sign-in, passes the answer on to the page that waits for it. The state says which
+ * it is (see `Mode` in the engine). A frame and a popup that still has its opener are told apart from others by that.
+ * @returns whether this page is only a messenger
+ */
+export function relay(answer) {
+  const kind = answer.state[0];
+  const target = kind === "f" ? parent : globalThis.opener;
+  if (kind === "r" || (kind === "f" && target === globalThis)) return false;
+  if (target) {
+    target.postMessage({ tokenward: answer }, location.origin);
+  } else {
+    // Cut off by Cross-Origin-Opener-Policy.
+    openChannel()?.postMessage({ tokenward: answer });
+  }
+  if (kind === "p") globalThis.close();
+  return true;
+}
+
+/** Resolves with the answer that a popup or a frame passes on; rejects when `signal` aborts, or with what `closed` makes. */
+export function answerTo(state, target, signal, closed) {
+  const channel = openChannel();
+  let poll;
+  let stop;
+  const answer = new Promise((resolve, reject) => {
+    const take = ({ data }) => {
+      if (data?.tokenward?.state === state) resolve(data.tokenward);
+    };
+    const listen = (event) => {
+      if (event.source === target && event.origin === location.origin) take(event);
+    };
+    const abort = () => reject(signal.reason);
+    signal?.addEventListener("abort", abort);
+    globalThis.addEventListener("message", listen);
+    if (channel) channel.onmessage = take;
+    // One that COOP cut off looks closed, too; but then the user's eyes are not on this page.
+    if (closed) poll = setInterval(() => target.closed && document.hasFocus() && reject(closed()), CLOSED_POLL_MS);
+    stop = () => {
+      signal?.removeEventListener("abort", abort);
+      globalThis.removeEventListener("message", listen);
+      channel?.close();
+      clearInterval(poll);
+    };
+  });
+  return answer.finally(stop);
+}
