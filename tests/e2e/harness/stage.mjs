@@ -84,6 +84,7 @@ async function startServers(servers, { connect, auth, backend }) {
       }),
     }),
     handlers: [(...request) => servers.backend?.handle(...request)],
+    routes: { "GET /client.json": () => ({ issuer: servers.auth.issuer, clientId: "spa" }) },
   });
   const { origin } = servers.app;
   const appOrigins = [origin];

@@ -1,0 +1,4 @@
+// The page of `relayUri`.
+import { relay } from "/tokenward/callback.js";
+
+relay();
