@@ -5,10 +5,18 @@ mod common;
 
 use common::*;
 use tokenward::engine::config::{Options, Resource, Setup};
-use tokenward::engine::session::Source;
+use tokenward::engine::session::Sources;
 
 fn read(options: &Options) -> Setup {
-    options.read().expect("good options")
+    options.clone().read().expect("good options")
+}
+
+fn by_grant() -> Sources {
+    Sources { client_id: Some("spa".into()), ..Sources::default() }
+}
+
+fn by_callback() -> Sources {
+    Sources { callback: true, ..Sources::default() }
 }
 
 #[test]
@@ -17,7 +25,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(setup.config.wait_ms, 30_000);
     assert_eq!(setup.config.request_timeout_ms, 15_000);
     assert_eq!(setup.config.max_outage_ms, None);
-    assert_eq!(setup.config.source, Source::Nothing);
+    assert_eq!(setup.config.sources, Sources::default());
     assert_eq!(setup.revoke_as, None);
     assert_eq!(setup.resources.find_rule(API), None);
 
@@ -35,25 +43,25 @@ fn what_is_set_is_taken() {
     assert_eq!(setup.config.wait_ms, 1_500);
     assert_eq!(setup.config.request_timeout_ms, 300_000);
     assert_eq!(setup.config.max_outage_ms, Some(3_600_000));
-    assert_eq!(setup.config.source, Source::RefreshToken { client_id: "spa".into() });
+    assert_eq!(setup.config.sources, by_grant());
     assert_eq!(setup.revoke_as.as_deref(), Some("spa"));
     assert!(setup.resources.find_rule(API).is_some());
 }
 
 #[test]
 fn where_tokens_come_from() {
-    let both = Options { has_refresh_callback: true, token_endpoint: None, ..options() };
+    let both = Options { has_refresh_callback: true, ..with_url(options(), "endpoints.token", "") };
     let rows = [
-        (options(), Source::RefreshToken { client_id: "spa".into() }, Some("spa")),
-        (callback_options(), Source::Callback, None),
-        (bare_options(), Source::Nothing, None),
-        (both, Source::Callback, Some("spa")),
-        (Options { revocation_endpoint: None, ..options() }, Source::RefreshToken { client_id: "spa".into() }, None),
-        (Options { client_id: Some("spa".into()), ..bare_options() }, Source::Nothing, None),
+        (options(), by_grant(), Some("spa")),
+        (callback_options(), by_callback(), None),
+        (bare_options(), Sources::default(), None),
+        (both, by_callback(), Some("spa")),
+        (with_url(options(), "endpoints.revocation", ""), by_grant(), None),
+        (Options { client_id: Some("spa".into()), ..bare_options() }, Sources::default(), None),
     ];
     for (options, source, revoke_as) in rows {
         let setup = read(&options);
-        assert_eq!(setup.config.source, source, "{options:?}");
+        assert_eq!(setup.config.sources, source, "{options:?}");
         assert_eq!(setup.revoke_as.as_deref(), revoke_as, "{options:?}");
     }
 }
@@ -62,14 +70,14 @@ fn where_tokens_come_from() {
 fn an_error_names_the_key_that_breaks_a_rule() {
     let mut rows = vec![
         (Options { client_id: None, ..options() }, "clientId"),
-        (Options { client_id: None, token_endpoint: None, ..options() }, "clientId"),
+        (Options { client_id: None, ..with_url(options(), "endpoints.token", "") }, "clientId"),
         (Options { has_refresh_callback: true, ..options() }, "refresh"),
         (Options { resources: vec![resource(API), resource("ftp://a.test/")], ..options() }, "entry ftp://a.test/.url"),
         (Options { resources: vec![resource(API), resource(API)], ..options() }, "entry https://api.test/v1/.url"),
     ];
     for url in ["http://id.test/", "ftp://id.test/", "https://user@id.test/", "https://id.test/#x", "token"] {
-        rows.push((Options { token_endpoint: Some(url.into()), ..options() }, "endpoints.token"));
-        rows.push((Options { revocation_endpoint: Some(url.into()), ..options() }, "endpoints.revocation"));
+        rows.push((with_url(options(), "endpoints.token", url), "endpoints.token"));
+        rows.push((with_url(options(), "endpoints.revocation", url), "endpoints.revocation"));
     }
     for methods in [vec![], vec![String::new()], vec!["GET".into(), "a b".into()]] {
         let resources = vec![Resource { methods: Some(methods), ..resource(API) }];
@@ -84,7 +92,7 @@ fn an_error_names_the_key_that_breaks_a_rule() {
     rows.push((Options { request_timeout_s: Some(300.1), ..options() }, "requestTimeoutSeconds"));
     rows.push((Options { max_outage_s: Some(1e10), ..options() }, "maxOutageSeconds"));
     for (options, key) in rows {
-        let broken = options.read().expect_err(key);
+        let broken = options.clone().read().expect_err(key);
         assert_eq!(broken.key, key, "{options:?}");
         assert!(broken.rule.starts_with("must "), "{}", broken.rule);
     }
@@ -92,22 +100,16 @@ fn an_error_names_the_key_that_breaks_a_rule() {
 
 #[test]
 fn http_is_accepted_everywhere_or_for_loopback_only() {
-    let insecure = Options {
-        token_endpoint: Some("http://id.test/token".into()),
-        revocation_endpoint: Some("http://id.test/revoke".into()),
-        resources: vec![resource("http://api.test/")],
-        ..options()
+    let at = |server: &str, resource_url: &str| {
+        let options = Options { resources: vec![resource(resource_url)], ..options() };
+        let options = with_url(options, "endpoints.token", &format!("{server}/token"));
+        with_url(options, "endpoints.revocation", &format!("{server}/revoke"))
     };
-    assert_eq!(insecure.read().expect_err("insecure").key, "endpoints.token");
-    let setup = read(&Options { allow_http: true, ..insecure.clone() });
+    let insecure = at("http://id.test", "http://api.test/");
+    assert_eq!(insecure.clone().read().expect_err("insecure").key, "endpoints.token");
+    let setup = read(&Options { allow_http: true, ..insecure });
     assert!(setup.resources.find_rule("http://api.test/x").is_some());
 
-    let loopback = |url: Option<String>| url.map(|url| url.replace("id.test", "localhost:4000"));
-    let setup = read(&Options {
-        token_endpoint: loopback(insecure.token_endpoint),
-        revocation_endpoint: loopback(insecure.revocation_endpoint),
-        resources: vec![resource("http://127.0.0.1:5000/")],
-        ..options()
-    });
+    let setup = read(&at("http://localhost:4000", "http://127.0.0.1:5000/"));
     assert!(setup.resources.find_rule("http://127.0.0.1:5000/x").is_some());
 }

@@ -10,11 +10,16 @@ use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 
 const TYPES: &str = include_str!("../src/js/index.d.ts");
+const ERRORS: &str = include_str!("../src/js/errors.js");
 
-/// The text without its comments.
+/// The types without their comments.
 fn types() -> String {
+    without_comments(TYPES)
+}
+
+fn without_comments(text: &str) -> String {
     let mut code = String::new();
-    let mut rest = TYPES;
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once("/*") {
         code += before;
         rest = after.split_once("*/").expect("a comment's end").1;
@@ -157,6 +162,8 @@ fn names_are_the_declared_ones() {
         Reason::Misconfigured,
         Reason::Expired,
         Reason::Outage,
+        Reason::Elsewhere,
+        Reason::UserChanged,
     ];
     let causes = [
         Cause::Network,
@@ -180,6 +187,61 @@ fn names_are_the_declared_ones() {
     let next = type_of("nextRefresh");
     let (_, why) = next.split_once("why:").expect("a reason");
     assert_eq!(whys.map(Why::name).to_vec(), strings(why.split(['}', ';']).next().expect("its end")));
+}
+
+/// What stands in quotes between a start and its end.
+fn quoted(text: &str, start: &str, end: &str) -> Vec<String> {
+    let (_, after) = text.split_once(start).unwrap_or_else(|| panic!("no {start}"));
+    let (list, _) = after.split_once(end).expect("its end");
+    list.split('"').skip(1).step_by(2).map(Into::into).collect()
+}
+
+/// The codes of a `TokenWardError` that have a message, in order.
+fn messages() -> Vec<String> {
+    let (_, after) = ERRORS.split_once("const MESSAGES = {").expect("the messages");
+    let (list, _) = after.split_once("\n}").expect("their end");
+    let lines = list.lines().filter_map(|line| line.trim().split_once(": "));
+    lines.map(|(code, _)| code.into()).collect()
+}
+
+/// These are `TypeError`s, whose messages name what is wrong.
+const TYPE_ERRORS: [&str; 2] = ["invalid_option", "invalid_token_response"];
+
+#[test]
+fn every_error_code_has_a_message() {
+    let declared = union("ErrorCode");
+    let (type_errors, others) = declared.split_at(TYPE_ERRORS.len());
+    assert_eq!(type_errors, TYPE_ERRORS);
+    assert_eq!(others, messages());
+    // Both say which of them may succeed later.
+    let (_, documented) = TYPES.split_once("export type ErrorCode =").expect("the codes");
+    let documented: Vec<_> = documented.split("/**").filter(|part| part.contains("Retryable.")).collect();
+    let retryable: Vec<_> = documented.iter().map(|part| part.split('"').nth(1).expect("a code")).collect();
+    assert_eq!(quoted(ERRORS, "const RETRYABLE = [", "]"), retryable);
+}
+
+#[test]
+fn the_codes_of_the_engine_are_declared() {
+    let sources = [
+        include_str!("../src/engine/begin.rs"),
+        include_str!("../src/engine/sign_in.rs"),
+        include_str!("../src/engine/oauth/authorization.rs"),
+        include_str!("../src/engine/oauth/server.rs"),
+    ];
+    let declared = union("ErrorCode");
+    let mut found = 0;
+    for source in sources {
+        for start in
+            ["Fault::new(\"", "fault(\"", "Final(_) => \"", "_ => \"", "let code = if exchange.error().is_some() { \""]
+        {
+            for part in source.split(start).skip(1) {
+                let code = part.split('"').next().expect("its end");
+                assert!(declared.iter().any(|known| known == code), "{code}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 15, "{found}: they are written otherwise by now");
 }
 
 #[test]

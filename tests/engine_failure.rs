@@ -47,7 +47,8 @@ fn final_outcomes_end_the_session() {
     for (exchange, reason, error) in rows {
         assert_eq!(outcome(&exchange), Outcome::Final(reason), "{exchange:?}");
 
-        let (mut world, waiter) = World::refreshing(options());
+        let is_callback_s = matches!(exchange, Exchange::CallbackResolved(_) | Exchange::CallbackRejected(_));
+        let (mut world, waiter) = World::refreshing(if is_callback_s { callback_options() } else { options() });
         let (status, what) = (exchange.status(), format!("{exchange:?}"));
         world.answer(exchange);
         let [Event::RefreshFailed(failed), Event::SignedOut(ended)] = &world.events[..] else {

@@ -93,7 +93,7 @@ fn a_server_that_does_not_answer_is_not_waited_for() {
 #[test]
 fn without_an_endpoint_nothing_is_confirmed() {
     for (options, refresh, left) in [
-        (Options { revocation_endpoint: None, ..options() }, Some("refresh-1"), BOTH.to_vec()),
+        (with_url(options(), "endpoints.revocation", ""), Some("refresh-1"), BOTH.to_vec()),
         (callback_options(), None, vec![BOTH[1]]),
     ] {
         let mut world = World::new(options);

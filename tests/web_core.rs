@@ -33,9 +33,16 @@ export function makeHost() {
     mono() { return this.now - 500_000; },
     online() { return this.isOnline; },
     targets() { return [target]; },
-    claims(token) { return token === "a.jwt.token" ? { exp: 9_000_100, iat: 9_000_000 } : undefined; },
-    post: (epoch, number, revocation, body, max) =>
-      void calls.push(["post", epoch, number, revocation, new TextDecoder().decode(body), max]),
+    claims(token) {
+      const claims = {
+        "a.jwt.token": { exp: 9_000_100, iat: 9_000_000 },
+        "an.id.token": { iss: "https://id.test", sub: "user-1", sid: "sid-1" },
+      };
+      return claims[token];
+    },
+    post: (epoch, number, endpoint, body, max) =>
+      void calls.push(["post", epoch, number, endpoint, new TextDecoder().decode(body), max]),
+    silent: record("silent"),
     refresh: record("refresh"),
     abort: record("abort"),
     settle: record("settle"),
@@ -84,9 +91,10 @@ extern "C" {
     fn on_emit(host: &JsValue, callback: &JsValue);
 }
 
+/// As `options.js` leaves them; `urls` in the order of the engine's `KEYS`.
 const OPTIONS: &str = r#"{
     "clientId": "spa",
-    "endpoints": { "token": "https://id.test/token", "revocation": "https://id.test/revoke" },
+    "urls": ["https://id.test/token", "https://id.test/revoke"],
     "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }]
 }"#;
 
@@ -188,7 +196,7 @@ fn a_refresh_is_one_form_to_the_token_endpoint_and_settles_who_waits() {
     let waiter = world.core.wait(-1.0, 600_000.0);
     assert_eq!(
         world.calls("post"),
-        [r#"["post",0,1,false,"grant_type=refresh_token&refresh_token=R%2F1&client_id=spa",1048576]"#]
+        [r#"["post",0,1,0,"grant_type=refresh_token&refresh_token=R%2F1&client_id=spa",1048576]"#]
     );
     world.answer(1, r#"{ "status": 200, "body": { "access_token": "AT2", "expires_in": 100 } }"#);
     assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},0,0]"#)]);
@@ -303,11 +311,11 @@ fn signing_out_revokes_and_says_what_was_not_confirmed() {
     let id = world.core.sign_out();
     assert_eq!(world.authorize(), SEND_AS_IS);
     let posts = world.calls("post");
-    assert!(posts[0].contains(r#"true,"token=RT1&token_type_hint=refresh_token&client_id=spa""#), "{posts:?}");
-    assert!(posts[1].contains(r#"true,"token=AT1&token_type_hint=access_token&client_id=spa""#), "{posts:?}");
+    assert!(posts[0].contains(r#",1,"token=RT1&token_type_hint=refresh_token&client_id=spa""#), "{posts:?}");
+    assert!(posts[1].contains(r#",1,"token=AT1&token_type_hint=access_token&client_id=spa""#), "{posts:?}");
     world.core.replied(1, 1, 0, &parse(r#"{ "status": 200 }"#));
     world.core.replied(1, 2, 1, &JsValue::UNDEFINED);
-    assert_eq!(world.calls("signedOut"), [format!(r#"["signedOut",{id},["access_token"]]"#)]);
+    assert_eq!(world.calls("signedOut"), [format!(r#"["signedOut",{id},["access_token"],false]"#)]);
 }
 
 #[wasm_bindgen_test]

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use proptest::test_runner::Config as ProptestConfig;
-use tokenward::engine::config::{Options, Resource};
+use tokenward::engine::config::{KEYS, Options, Resource};
 use tokenward::engine::event::{Event, Reason, Record, Value};
 use tokenward::engine::failure::{Answer, Cause, Exchange};
 use tokenward::engine::oauth::response::{Grant, Member, TokenAnswer};
@@ -34,24 +34,21 @@ pub fn resource(url: &str) -> Resource {
 
 /// A ward that renews with the `refresh_token` grant.
 pub fn options() -> Options {
-    Options {
-        client_id: Some("spa".into()),
-        token_endpoint: Some("https://id.test/token".into()),
-        revocation_endpoint: Some("https://id.test/revoke".into()),
-        resources: vec![resource(API)],
-        ..Options::default()
-    }
+    let options = Options { client_id: Some("spa".into()), resources: vec![resource(API)], ..Options::default() };
+    let options = with_url(options, "endpoints.token", "https://id.test/token");
+    with_url(options, "endpoints.revocation", "https://id.test/revoke")
+}
+
+/// The same with another URL for the option of this name; an empty one takes it out.
+pub fn with_url(mut options: Options, key: &str, url: &str) -> Options {
+    let at = KEYS.iter().position(|known| *known == key).unwrap_or_else(|| panic!("{key} is no URL"));
+    options.urls[at] = (!url.is_empty()).then(|| url.into());
+    options
 }
 
 /// A ward that renews with the app's callback.
 pub fn callback_options() -> Options {
-    Options {
-        client_id: None,
-        token_endpoint: None,
-        revocation_endpoint: None,
-        has_refresh_callback: true,
-        ..options()
-    }
+    Options { client_id: None, urls: Default::default(), has_refresh_callback: true, ..options() }
 }
 
 /// A ward that has nothing to renew with.
@@ -131,7 +128,7 @@ pub struct World {
     pub now: Moment,
     /// Refreshes begun and neither answered nor aborted.
     pub running: Vec<(Ticket, Work)>,
-    /// Revocations begun and neither answered nor aborted.
+    /// What a sign-out began, and is neither answered nor aborted.
     pub revoking: Vec<(Ticket, Work)>,
     /// When each refresh was begun.
     pub started: Vec<Moment>,
@@ -139,6 +136,8 @@ pub struct World {
     pub settled: Vec<(WaiterId, Settled)>,
     pub events: Vec<Event>,
     pub signed_out: Vec<(SignOutId, Vec<Hint>)>,
+    /// Of each sign-out that ended: whether everybody answered.
+    pub reached: Vec<bool>,
 }
 
 impl World {
@@ -157,6 +156,7 @@ impl World {
             settled: Vec::new(),
             events: Vec::new(),
             signed_out: Vec::new(),
+            reached: Vec::new(),
         }
     }
 
@@ -202,7 +202,9 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Start(ticket, work @ Work::Revoke { .. }) => self.revoking.push((ticket, work)),
+            Output::Start(ticket, work @ (Work::Revoke { .. } | Work::EndSession)) => {
+                self.revoking.push((ticket, work))
+            }
             Output::Start(ticket, work) => {
                 self.running.push((ticket, work));
                 self.started.push(self.now);
@@ -214,7 +216,10 @@ impl World {
             }
             Output::Settle(waiter, settled) => self.settled.push((waiter, settled)),
             Output::Event(event) => self.events.push(event),
-            Output::SignedOut(id, left) => self.signed_out.push((id, left)),
+            Output::SignedOut(id, left, reached) => {
+                self.signed_out.push((id, left));
+                self.reached.push(reached);
+            }
         }
     }
 
@@ -311,7 +316,7 @@ impl World {
     }
 
     pub fn sign_out(&mut self) -> SignOutId {
-        let id = self.engine.sign_out(self.now);
+        let id = self.engine.sign_out(Reason::SignOut, self.now);
         self.drain();
         id
     }
