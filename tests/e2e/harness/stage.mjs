@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { By } from "selenium-webdriver";
 import { packed } from "../../../scripts/tools.mjs";
 import { startApiServer } from "../../../www/servers/api.mjs";
 import { AUDIENCE, startAuthServer } from "../../../www/servers/auth.mjs";
@@ -21,6 +22,11 @@ const PAGE = fileURLToPath(new URL("page/", import.meta.url));
 const SOURCES = fileURLToPath(new URL("../../../src/js/", import.meta.url));
 const FRONTCHANNEL = "/frontchannel.html";
 const SCRIPT_MS = 60_000;
+const BACK_MS = 10_000;
+const POLL_MS = 10;
+
+/** What `window.run()` takes, of a script's first three arguments. */
+const JOB = "const job = [...arguments].slice(0, 3);";
 
 let driver;
 let scripts;
@@ -58,28 +64,40 @@ export function latch() {
  * @param {string[]} [options.connect] more sources for the page's `connect-src`
  * @param {object} [options.auth] more options for `startAuthServer`
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
+ * @param {boolean} [options.frames] the page may frame the authorization server
  */
-export async function stage(t, { accessTokenTtl = 30, connect = [], auth = {}, backend = false } = {}) {
+export async function stage(t, { accessTokenTtl = 30, connect = [], auth = {}, backend = false, frames = true } = {}) {
   const servers = {};
   t.after(async () => {
     try {
+      await closeOthers();
       assert.deepEqual(await driver.executeScript("return window.problems"), []);
     } finally {
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, frames });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
 
-async function startServers(servers, { connect, auth, backend }) {
+/** Closes every window but the first. */
+async function closeOthers() {
+  const [first, ...others] = await driver.getAllWindowHandles();
+  for (const other of others) {
+    // One that closes itself may be gone by now.
+    await driver.switchTo().window(other).then(() => driver.close()).catch(() => {});
+  }
+  await driver.switchTo().window(first);
+}
+
+async function startServers(servers, { connect, auth, backend, frames }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
     mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
     headers: (pathname) => ({
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
-        frame: [servers.auth.origin],
+        frame: frames ? [servers.auth.origin] : [],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
@@ -102,7 +120,7 @@ async function startServers(servers, { connect, auth, backend }) {
   servers.other = await startOtherServer();
 }
 
-function createPage({ auth, api, other }) {
+function createPage({ app, auth, api, other }) {
   const known = {
     auth: { origin: auth.origin, issuer: auth.issuer, endpoints: auth.endpoints },
     api: { origin: api.origin },
@@ -114,15 +132,54 @@ function createPage({ auth, api, other }) {
    * It sees nothing of the test's scope. One that was run before needs no network.
    */
   async function run(script, ...args) {
+    const url = await publish(script);
+    return read(await driver.executeAsyncScript(`${JOB} window.run(...job).then(arguments[3]);`, url, known, args));
+  }
+
+  /** The same in answer to the user's click, which popups take. */
+  async function click(script, ...args) {
+    await driver.executeScript(`${JOB} window.arm(...job);`, await publish(script), known, args);
+    await driver.findElement(By.id("go")).click();
+    return read(await driver.executeAsyncScript("window.clicked.then(arguments[0]);"));
+  }
+
+  /** Runs a function that leaves the page, and resolves once the app is back. */
+  async function leave(script, ...args) {
+    const url = await publish(script);
+    const begin = `${JOB} window.left = ""; window.run(...job).then((json) => (window.left = json));`;
+    await driver.executeScript(begin, url, known, args);
+    await back();
+  }
+
+  async function back() {
+    const state = "return location.origin === arguments[0] && (window.left ?? (!!window.run && document.readyState === 'complete'));";
+    await driver.wait(
+      async () => {
+        // It fails between two pages.
+        const found = await driver.executeScript(state, app.origin).catch(() => false);
+        if (found && found !== true) read(found);
+        return found === true;
+      },
+      BACK_MS,
+      "the app is not back",
+      POLL_MS,
+    );
+  }
+
+  /** Goes to a path of the app, or by a URL that leads back to it. */
+  async function visit(url = "/") {
+    await driver.get(new URL(url, app.origin).href);
+    await back();
+  }
+
+  async function publish(script) {
     const text = `export default ${script};\n`;
     const name = `${createHash("sha256").update(text).digest("hex")}.js`;
     await writeFile(join(scripts, name), text);
-    const json = await driver.executeAsyncScript(
-      "const [url, servers, args, done] = arguments; window.run(url, servers, args).then(done);",
-      `/scripts/${name}`,
-      known,
-      args,
-    );
+    return `/scripts/${name}`;
+  }
+
+  function read(json) {
     const { value, error } = JSON.parse(json);
     if (error) throw new Error(`in the page: ${error}`);
     return value;
@@ -141,5 +198,5 @@ function createPage({ auth, api, other }) {
     );
   }
 
-  return { run, signIn };
+  return { run, click, leave, visit, signIn };
 }

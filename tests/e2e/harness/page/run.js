@@ -23,6 +23,26 @@ const kit = {
     ...more,
   }),
 
+  /** Options of a ward that signs in by itself and asks the server for its metadata. */
+  discovered: (more) => ({
+    issuer: kit.auth.issuer,
+    endpoints: undefined,
+    redirectUri: `${location.origin}/`,
+    relayUri: `${location.origin}/callback.html`,
+    postLogoutRedirectUri: `${location.origin}/`,
+    scope: "openid profile orders",
+    ...more,
+  }),
+
+  /** Options of a ward whose tokens are with the app's backend. */
+  mediated: (more) => ({
+    clientId: undefined,
+    endpoints: undefined,
+    restore: ["session"],
+    session: { url: "/session/token", signOutUrl: "/session/sign-out" },
+    ...more,
+  }),
+
   async create(options) {
     const { TokenWard } = await kit.library();
     kit.ward = await TokenWard.create(kit.options(options));
@@ -68,6 +88,24 @@ const kit = {
   /** A bare fetch of the API. */
   call: (path = "/v1/orders", init) => kit.outcome(fetch(kit.api.origin + path, init)),
 
+  /** How a promise ended, in a form that can leave the page; `null` for a member that an error has not. */
+  async ended(promise) {
+    try {
+      return { value: await promise };
+    } catch ({ name, message, code, error = null, claim = null, status = null, retryable = null }) {
+      return { failed: { name, code, error, claim, status, retryable }, message };
+    }
+  },
+
+  /** What anybody could see of a sign-in. */
+  look: () => ({
+    signedIn: kit.ward.signedIn,
+    user: kit.ward.user,
+    stored: [...Object.keys(sessionStorage), ...Object.keys(localStorage)],
+    url: location.href,
+    types: kit.eventTypes(),
+  }),
+
   /** How a request ended, in a form that can leave the page. */
   async outcome(promise) {
     try {
@@ -88,5 +126,16 @@ window.run = async (url, servers, args) => {
   } catch (error) {
     return JSON.stringify({ error: `${error}\n${error?.stack}` });
   }
+};
+
+/** The same once the user has clicked on a button, which is put on the page. Leaves a promise for that. */
+window.arm = (...job) => {
+  const button = document.createElement("button");
+  button.id = "go";
+  button.textContent = "Go";
+  window.clicked = new Promise((resolve) => {
+    button.addEventListener("click", () => (button.remove(), resolve(window.run(...job))));
+  });
+  document.documentElement.append(button);
 };
 window.problems = problems;
