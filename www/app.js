@@ -1,44 +1,107 @@
-// The demo: signs in, hands the tokens to a ward, calls an API with bare fetch, and shows what the ward does.
+// The demo: signs in, calls an API with bare fetch, and shows what the ward does.
 import { TokenWard } from "/tokenward/index.js";
-import { beginSignIn, completeSignIn } from "./sign-in.js";
 import { createTimeline } from "./timeline.js";
 import { Trace } from "./trace.js";
-import { addLogEntry, addRequestRow, isPressed, setPressed, showSnapshot, showStatus, timeOfDay } from "./view.js";
+import {
+  addLogEntry,
+  addRequestRow,
+  focusUser,
+  isPressed,
+  offerStepUp,
+  setPressed,
+  showSnapshot,
+  showStatus,
+  showUser,
+  timeOfDay,
+} from "./view.js";
 
 const FRAME_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 100;
+const FOUND = {
+  backend: "The backend knew this browser by its cookie and sent an access token.",
+  silent: "The authorization server still knew this browser: signed in in a hidden frame, without a question.",
+};
 
 const config = await (await fetch("/config.json")).json();
 const trace = new Trace();
 
 const ward = await TokenWard.create({
+  issuer: config.issuer,
   clientId: config.clientId,
-  endpoints: { token: config.endpoints.token, revocation: config.endpoints.revocation },
+  redirectUri: `${location.origin}/`,
+  relayUri: `${location.origin}/callback.html`,
+  postLogoutRedirectUri: `${location.origin}/`,
+  scope: config.scope,
+  restore: ["session", "silent"],
+  session: config.session,
   resources: [{ url: `${config.api}/v1` }],
 });
 ward.install();
 
+/** How the session came to this page, a key of WAYS in view.js; undefined while there is none. */
+let how;
+/** The event that "Prove it again" is about. */
+let stepUp;
+
 const draw = createTimeline(document.getElementById("timeline"), trace);
 listen();
 wireButtons();
-setInterval(render, FRAME_MS);
-await signInIfReturning();
+await arrive().catch(showError);
 await updateStatus();
 render();
+setInterval(render, FRAME_MS);
 document.body.dataset.ready = "";
 
 function render() {
   const snapshot = ward.snapshot();
   showSnapshot(snapshot);
+  showUser(ward.user, how);
   draw(snapshot);
 }
 
-async function signInIfReturning() {
-  try {
-    const answer = await completeSignIn(config);
-    if (answer) ward.setTokens(answer.response, { requestedAt: answer.requestedAt });
-  } catch (error) {
-    addLogEntry("note", `Sign-in failed. ${error.message}`);
+/** The page was loaded: after a sign-in, or there may be a session from before. */
+async function arrive() {
+  const refused = takeBackendError();
+  if (refused) {
+    addLogEntry("error", `The backend could not sign in: ${refused}.`, { code: "backend", error: refused });
+    return;
   }
+  const back = await ward.handleCallback();
+  if (back) {
+    history.replaceState(null, "", back.returnTo);
+    came("sign-in");
+    addLogEntry("note", "Back from the authorization server, signed in.");
+    return;
+  }
+  const { signedIn, retryable } = await ward.restore();
+  if (signedIn) {
+    // The backend is another client than this page, and an ID token says whose it is.
+    came([ward.user?.aud].flat().includes(config.clientId) ? "silent" : "backend");
+    addLogEntry("note", FOUND[how]);
+  } else {
+    addLogEntry("note", retryable ? "No session was found, but not everybody could be asked: reload to try again." : "No session was found.");
+  }
+}
+
+function came(way) {
+  how = way;
+  // Which session front-channel logout is about.
+  document.getElementById("front-channel").href =
+    `${config.issuer}/frontchannel-test?${new URLSearchParams({ sid: ward.user?.sid ?? "" })}`;
+  render();
+}
+
+/** What the backend says in the address if its sign-in failed. */
+function takeBackendError() {
+  const url = new URL(location.href);
+  const error = url.searchParams.get("sign_in_error");
+  url.searchParams.delete("sign_in_error");
+  if (error) history.replaceState(null, "", url.href);
+  return error;
+}
+
+function showError(error) {
+  const { code = error.name, message } = error;
+  addLogEntry("error", `${code}: ${message}`, { code, ...(error.error && { error: error.error }) });
 }
 
 function listen() {
@@ -57,6 +120,12 @@ function listen() {
   const lifetime = ({ generation, expiresAt }) =>
     `token #${generation}, ${expiresAt === null ? "no known expiry" : `good until ${timeOfDay(expiresAt)}`}`;
 
+  ward.addEventListener("signedout", () => {
+    how = undefined;
+    offer(undefined);
+  });
+  ward.addEventListener("stepup", offer);
+
   on("signedin", (event) => trace.tokenAccepted(event), lifetime);
   on("refreshed", (event) => trace.tokenAccepted(event), lifetime);
   on("refreshdelayed", () => trace.refreshEnded("delayed"), failure);
@@ -67,20 +136,28 @@ function listen() {
     ({ reason, error }) => `reason: ${reason}${error ? `, the server said ${error}` : ""}; every token is wiped`,
     ({ reason }) => ({ reason }),
   );
-  on("stepup", undefined, ({ resource, acrValues, maxAge }) => `${resource} wants ${acrValues}, at most ${maxAge} s old`);
+  on("stepup", undefined, ({ resource, acrValues, maxAge }) => `${resource} wants ${acrValues}, at most ${maxAge} s old. “Prove it again” gets it`);
   on("insufficientscope", undefined, ({ resource, scope }) => `${resource} wants the scope ${scope}`);
 }
 
-/** One request by bare fetch. The servers answer with whether a token came along; the page itself cannot know. */
-async function call(label, url, init) {
+function offer(event) {
+  stepUp = event;
+  offerStepUp(event);
+}
+
+/** One request by bare fetch. */
+const call = (label, url, init) => follow(label, init?.method ?? "GET", url, () => fetch(url, init));
+
+/** The servers answer with whether a token came along; the page itself cannot know. */
+async function follow(label, method, url, send) {
   const request = trace.requestBegan();
-  const fillIn = addRequestRow(label, init?.method ?? "GET", url);
+  const fillIn = addRequestRow(label, method, url);
   const end = (ok, outcome) => {
     trace.requestEnded(request, { ok, token: outcome.token });
     fillIn({ state: ok ? "answered" : "failed", ...outcome });
   };
   try {
-    const response = await fetch(url, init);
+    const response = await send();
     const { tokenReceived, tokenId } = await response.json();
     end(response.ok, {
       status: String(response.status),
@@ -91,6 +168,35 @@ async function call(label, url, init) {
     end(false, { status: error.code ?? error.name, token: "unknown" });
   }
   await updateStatus();
+}
+
+/** Signs in anew, as the event asks; the ward then repeats the request that was refused. */
+async function proveAgain() {
+  const event = stepUp;
+  try {
+    const { response } = await ward.signIn({ stepUp: event, mode: "popup" });
+    came("sign-in");
+    // The repeated request may have been refused as well, which is another event.
+    if (stepUp === event) offer(undefined);
+    document.getElementById("call-stepup").focus();
+    return response;
+  } catch (error) {
+    showError(error);
+    throw error;
+  }
+}
+
+async function signOut(options) {
+  const { revoked, notRevoked } = await ward.signOut(options);
+  // The button that had the focus is gone.
+  document.getElementById("sign-in").focus();
+  const note = (text) => addLogEntry("note", text);
+  note(revoked ? "The server revoked the tokens." : `The server did not confirm the end of: ${notRevoked.join(", ")}.`);
+  // oidc-provider answers unsupported_token_type (RFC 7009 section 2.2.1).
+  if (notRevoked.includes("access_token") && !notRevoked.includes("refresh_token")) {
+    note("This server cannot revoke a JWT: it ends by running out, in 30 s at most.");
+  }
+  note("The authorization server still knows this browser: a reload signs in again. “Sign out everywhere” ends that too.");
 }
 
 async function updateStatus() {
@@ -111,18 +217,21 @@ function wireButtons() {
   const note = (text) => addLogEntry("note", text);
   const on = (id, act) =>
     document.getElementById(id).addEventListener("click", () => {
-      Promise.resolve(act()).catch((error) => note(`${error.code ?? error.name}: ${error.message}`));
+      Promise.resolve(act()).catch(showError);
     });
+  // OpenID Connect Core section 11: offline_access needs the user's consent.
+  const prompt = "consent";
 
-  on("sign-in", () => beginSignIn(config));
-  on("sign-out", async () => {
-    const { revoked, notRevoked } = await ward.signOut();
-    // The button that had the focus is gone.
-    document.getElementById("sign-in").focus();
-    note(revoked ? "The server revoked the tokens." : `The server did not confirm the revocation of: ${notRevoked.join(", ")}.`);
-    // oidc-provider answers unsupported_token_type (RFC 7009 section 2.2.1).
-    if (notRevoked.join() === "access_token") note("This server cannot revoke a JWT: it ends by running out, in 30 s at most.");
+  on("sign-in", () => ward.signIn({ prompt }));
+  on("sign-in-popup", async () => {
+    await ward.signIn({ prompt, mode: "popup" });
+    came("sign-in");
+    focusUser();
   });
+  on("sign-in-backend", () => location.assign("/session/sign-in?returnTo=/"));
+  on("sign-out", () => signOut());
+  on("sign-out-everywhere", () => signOut({ endSession: true }));
+  on("reload", () => location.reload());
   on("refresh-now", () => ward.refresh());
 
   const callOrders = () => call("call-orders", `${api}/v1/orders`);
@@ -148,6 +257,7 @@ function wireButtons() {
   on("call-other", () => call("call-other", `${other}/`));
   on("call-admin", () => call("call-admin", `${api}/v1/admin`));
   on("call-stepup", () => call("call-stepup", `${api}/v1/stepup`));
+  on("step-up", () => follow("step-up", "GET", `${api}/v1/stepup`, proveAgain));
 
   on("revoke", async () => {
     await control("revoke");

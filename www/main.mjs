@@ -138,10 +138,9 @@ function createControls(servers) {
   const routes = {
     "GET /config.json": () => ({
       issuer: servers.auth.issuer,
-      endpoints: servers.auth.endpoints,
       clientId: CLIENT_ID,
       session: { url: "/session/token", signOutUrl: "/session/sign-out" },
-      scope: "openid offline_access orders",
+      scope: "openid profile offline_access orders",
       api: servers.api.origin,
       other: servers.other.origin,
     }),

@@ -17,6 +17,12 @@ const REASONS = {
   requests_waiting: "requests are waiting",
 };
 
+const WAYS = {
+  "sign-in": "by signing in on this page",
+  backend: "through the backend and its cookie",
+  silent: "through a hidden frame (prompt=none)",
+};
+
 const byId = (id) => document.getElementById(id);
 
 function setText(id, text) {
@@ -43,8 +49,19 @@ export function showSnapshot({ status, generation, expiresAt, nextRefresh, refre
   setText("waiting", String(waiting));
   setText("failures", String(failures));
   setText("online", navigator.onLine ? "online" : "offline");
-  byId("sign-in").hidden = signedIn;
-  byId("sign-out").hidden = !signedIn;
+  for (const id of ["sign-in", "sign-in-popup", "sign-in-backend"]) byId(id).hidden = signedIn;
+  for (const id of ["sign-out", "sign-out-everywhere", "front-channel"]) byId(id).hidden = !signedIn;
+}
+
+/** @param {keyof typeof WAYS} [how] the session came to this page */
+export function showUser(user, how) {
+  const line = byId("user");
+  line.hidden = !user || !how;
+  if (line.hidden) return;
+  Object.assign(line.dataset, { sub: user.sub, how });
+  setText("user-name", user.name ?? user.sub);
+  setText("user-sub", user.sub);
+  setText("user-how", WAYS[how]);
 }
 
 export function showStatus({ switches, seen }) {
@@ -61,6 +78,13 @@ export function setPressed(id, on) {
 }
 
 export const isPressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
+
+/** Also says it to a screen reader whose button has just gone. */
+export const focusUser = () => byId("user").focus();
+
+export function offerStepUp(offered) {
+  byId("step-up").hidden = !offered;
+}
 
 export function addLogEntry(event, text, data = {}) {
   const item = document.createElement("li");

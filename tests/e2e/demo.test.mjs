@@ -1,7 +1,7 @@
 // The demo, used as a person would: by its buttons.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { By, until } from "selenium-webdriver";
+import { after, before, beforeEach, test } from "node:test";
+import { By, error as webdriverError, until } from "selenium-webdriver";
 import { startDemo } from "../../www/main.mjs";
 import { browserDriver, dist } from "./harness/stage.mjs";
 
@@ -9,6 +9,7 @@ const WAIT_MS = 10_000;
 const ANY_PORT = { app: 0, auth: 0, api: 0, other: 0 };
 
 let demo;
+let firstTab;
 
 before(async () => {
   demo = await startDemo({ ports: ANY_PORT, dist });
@@ -16,23 +17,93 @@ before(async () => {
 
 after(() => demo?.close());
 
+/** Nobody is signed in anywhere, and the demo is open. */
+beforeEach(async () => {
+  firstTab ??= await browserDriver().getWindowHandle();
+  await closeOtherTabs();
+  // WebDriver deletes the cookies of one page at a time: those of the servers' one host, and those of one path.
+  for (const path of ["/session/nothing", "/callback-page.js"]) {
+    await browserDriver().get(demo.app.origin + path);
+    await browserDriver().manage().deleteAllCookies();
+  }
+  await open();
+  await find('#state[data-status="signed_out"]');
+});
+
 const find = (css) => browserDriver().wait(until.elementLocated(By.css(css)), WAIT_MS, css);
 const press = async (id) => (await find(`#${id}`)).click();
-const number = async (id) => Number(await (await find(`#${id}`)).getText());
+const read = async (id) => (await find(`#${id}`)).getText();
+const number = async (id) => Number(await read(id));
 const logged = async (type) => (await browserDriver().findElements(By.css(`#log li[data-event="${type}"]`))).length;
 const lastCall = (label, state) => find(`#requests tr[data-label="${label}"][data-state="${state}"]`);
+const isShown = async (id) => (await find(`#${id}`)).isDisplayed();
 
-async function signIn() {
+async function open() {
   await browserDriver().get(`${demo.app.origin}/`);
   await find("body[data-ready]");
+}
+
+async function reload() {
+  const body = await find("body");
+  await press("reload");
+  await browserDriver().wait(until.stalenessOf(body), WAIT_MS, "the page does not reload");
+  await find("body[data-ready]");
+}
+
+async function closeOtherTabs() {
+  for (const handle of await browserDriver().getAllWindowHandles()) {
+    if (handle === firstTab) continue;
+    await browserDriver().switchTo().window(handle);
+    await browserDriver().close();
+  }
+  await browserDriver().switchTo().window(firstTab);
+}
+
+/** By redirect. */
+async function signIn() {
   await press("sign-in");
   await press("allow");
+  await signedIn("sign-in");
+}
+
+async function signedIn(how) {
   await find('body[data-ready] #state[data-status="fresh"]');
+  await find(`#user[data-sub="ada"][data-how="${how}"]`);
+  assert.match(await read("user"), /^Ada Zoë ✓ \(ada\), /);
+  assert.equal(await browserDriver().getCurrentUrl(), `${demo.app.origin}/`);
+  await storesNothing();
+}
+
+async function storesNothing() {
+  const stored = await browserDriver().executeScript("return [...Object.keys(localStorage), ...Object.keys(sessionStorage)];");
+  assert.deepEqual(stored, []);
+}
+
+/** Answers the authorization server in the popup that a button opens. */
+async function inPopup(button, answer) {
+  const handles = await browserDriver().getAllWindowHandles();
+  const opener = await browserDriver().getWindowHandle();
+  await press(button);
+  const popup = await browserDriver().wait(
+    async () => (await browserDriver().getAllWindowHandles()).find((handle) => !handles.includes(handle)),
+    WAIT_MS,
+    "no popup",
+  );
+  await browserDriver().switchTo().window(popup);
+  // The popup closes itself, which can be before the click is over for WebDriver.
+  await press(answer).catch((error) => {
+    if (!(error instanceof webdriverError.NoSuchWindowError)) throw error;
+  });
+  await browserDriver().wait(
+    async () => !(await browserDriver().getAllWindowHandles()).includes(popup),
+    WAIT_MS,
+    "the popup stays open",
+  );
+  await browserDriver().switchTo().window(opener);
 }
 
 test("sign in, call the API with a token and others without, sign out", async () => {
   await signIn();
-  assert.equal(await browserDriver().getCurrentUrl(), `${demo.app.origin}/`);
   assert.equal(await number("generation"), 1);
 
   await press("call-orders");
@@ -47,6 +118,7 @@ test("sign in, call the API with a token and others without, sign out", async ()
   await press("sign-out");
   await find('#state[data-status="signed_out"]');
   await find('#log li[data-event="signedout"][data-reason="sign_out"]');
+  assert.equal(await isShown("user"), false);
   assert.equal(demo.auth.revocationRequests.some(({ tokenTypeHint }) => tokenTypeHint === "refresh_token"), true);
   assert.equal(demo.other.requests.some(({ tokenReceived }) => tokenReceived), false);
   assert.equal(await number("seen-stray-tokens"), 0);
@@ -55,8 +127,9 @@ test("sign in, call the API with a token and others without, sign out", async ()
 
 test("a refusal, a renewal, more that is wanted, and a revocation", async () => {
   await signIn();
+  const notes = await logged("note");
   await press("refuse-once");
-  await find('#log li[data-event="note"]');
+  await browserDriver().wait(async () => (await logged("note")) > notes, WAIT_MS);
   await press("call-orders");
   assert.deepEqual(await attributes(await lastCall("call-orders", "answered")), { status: "200", token: "yes", generation: "2" });
   await find('#timeline .refresh[data-outcome="accepted"]');
@@ -65,15 +138,101 @@ test("a refusal, a renewal, more that is wanted, and a revocation", async () => 
 
   await press("call-admin");
   await find('#log li[data-event="insufficientscope"]');
-  await press("call-stepup");
-  await find('#log li[data-event="stepup"]');
 
-  const notes = await logged("note");
   await press("revoke");
-  await browserDriver().wait(async () => (await logged("note")) > notes, WAIT_MS);
+  await browserDriver().wait(async () => (await logged("note")) > notes + 1, WAIT_MS);
   await press("refresh-now");
   await find('#log li[data-event="signedout"][data-reason="refresh_rejected"]');
   await find('#state[data-status="signed_out"]');
+});
+
+test("sign in in a popup, and prove it again in another", async () => {
+  await inPopup("sign-in-popup", "allow");
+  await signedIn("sign-in");
+  assert.equal(await (await browserDriver().switchTo().activeElement()).getAttribute("id"), "user");
+
+  assert.equal(await isShown("step-up"), false);
+  await press("call-stepup");
+  await find('#log li[data-event="stepup"]');
+  assert.deepEqual(await attributes(await lastCall("call-stepup", "failed")), { status: "401", token: "yes", generation: "1" });
+  await inPopup("step-up", "allow");
+  assert.deepEqual(await attributes(await lastCall("step-up", "answered")), { status: "200", token: "yes", generation: "2" });
+  assert.equal(await isShown("step-up"), false);
+  await signedIn("sign-in");
+});
+
+test("a reload is answered by the authorization server, in a hidden frame", async () => {
+  await signIn();
+  await reload();
+  await signedIn("silent");
+  await press("call-orders");
+  assert.deepEqual(await attributes(await lastCall("call-orders", "answered")), { status: "200", token: "yes", generation: "1" });
+});
+
+test("sign in through the backend, and a reload is answered by it", async () => {
+  await press("sign-in-backend");
+  await press("allow");
+  await signedIn("backend");
+  await reload();
+  await signedIn("backend");
+  await press("call-orders");
+  assert.deepEqual(await attributes(await lastCall("call-orders", "answered")), { status: "200", token: "yes", generation: "1" });
+});
+
+async function signOutEverywhere() {
+  await press("sign-out-everywhere");
+  await press("confirm-logout");
+  await find('body[data-ready] #state[data-status="signed_out"]');
+  assert.equal(new URL(await browserDriver().getCurrentUrl()).pathname, "/");
+  await reload();
+  assert.equal(await isShown("sign-in"), true);
+  assert.equal(await isShown("sign-out"), false);
+  await storesNothing();
+}
+
+test("sign out everywhere, and come back signed out", async () => {
+  await signIn();
+  await signOutEverywhere();
+});
+
+test("sign out everywhere after a sign-in through the backend", async () => {
+  await press("sign-in-backend");
+  await press("allow");
+  await signedIn("backend");
+  await signOutEverywhere();
+});
+
+test("a sign-out in one tab is one in the other, and so is the server's by front channel", async () => {
+  await signIn();
+  await browserDriver().switchTo().newWindow("tab");
+  await open();
+  await signedIn("silent");
+  await press("sign-out");
+  await find('#log li[data-event="signedout"][data-reason="sign_out"]');
+  await browserDriver().switchTo().window(firstTab);
+  await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+  assert.equal(await isShown("sign-in"), true);
+
+  await signIn();
+  await press("front-channel");
+  await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+});
+
+test("who cancels is told so, and is not signed in", async () => {
+  await press("sign-in");
+  await press("deny");
+  await find('body[data-ready] #log li[data-event="error"][data-code="authorization_failed"][data-error="access_denied"]');
+  assert.equal(await isShown("sign-in"), true);
+  await storesNothing();
+
+  await inPopup("sign-in-popup", "deny");
+  await browserDriver().wait(async () => (await logged("error")) === 2, WAIT_MS);
+  await find('#log li:first-child[data-code="authorization_failed"][data-error="access_denied"]');
+
+  await press("sign-in-backend");
+  await press("deny");
+  await find('body[data-ready] #log li[data-event="error"][data-code="backend"][data-error="access_denied"]');
+  assert.equal(await browserDriver().getCurrentUrl(), `${demo.app.origin}/`);
 });
 
 async function attributes(row) {
