@@ -29,27 +29,6 @@ fn bodies_are_urlencoded_as_the_url_standard_has_it() {
     assert_eq!(body.expose(), "token=a%26b&token_type_hint=refresh_token&client_id=s+p");
 }
 
-/// Decodes a form as a server does.
-fn decode(form: &str) -> Vec<(String, String)> {
-    let text = |part: &str| {
-        let mut bytes = part.bytes();
-        let mut out = Vec::new();
-        while let Some(byte) = bytes.next() {
-            out.push(match byte {
-                b'+' => b' ',
-                b'%' => {
-                    let digits = [bytes.next().expect("a digit"), bytes.next().expect("a digit")];
-                    u8::from_str_radix(std::str::from_utf8(&digits).expect("ASCII"), 16).expect("hexadecimal")
-                }
-                _ => byte,
-            });
-        }
-        String::from_utf8(out).expect("UTF-8")
-    };
-    let fields = form.split('&').map(|field| field.split_once('=').expect("a value"));
-    fields.map(|(name, value)| (text(name), text(value))).collect()
-}
-
 proptest! {
     #![proptest_config(cases(1_000))]
 

@@ -1,6 +1,9 @@
 //! A ward under virtual time, and what servers answer it.
-#![allow(dead_code, reason = "each test program uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
+mod oidc;
+
+pub use oidc::*;
 use proptest::test_runner::Config as ProptestConfig;
 use tokenward::engine::config::{KEYS, Options, Resource};
 use tokenward::engine::event::{Event, Reason, Record, Value};
