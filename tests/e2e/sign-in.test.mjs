@@ -8,8 +8,10 @@ import { assertSignedIn, press, signInStage } from "./harness/sign-in.mjs";
 const B64URL_256 = /^[\w-]{43}$/;
 
 test("by redirect: discovery, the login page, the code, the ID token; then the API, and a renewal", async (t) => {
-  const { auth, api, page, leave, finish, app } = await signInStage(t, { auth: { autoLogin: false } });
-  await Promise.all([leave({ returnTo: "/orders?page=2#top" }), press("allow")]);
+  const { auth, api, page, depart, finish, app } = await signInStage(t, { auth: { autoLogin: false } });
+  await depart({ returnTo: "/orders?page=2#top" });
+  await press("allow");
+  await page.back();
   const result = await finish();
   assertSignedIn(result);
   assert.deepEqual(result.value, { returnTo: `${app.origin}/orders?page=2#top` });

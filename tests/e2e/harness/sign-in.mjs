@@ -32,9 +32,15 @@ export async function signInStage(t, { auth, ...options } = {}) {
   const staged = await stage(t, { auth: { autoLogin: "ada", ...auth }, ...options });
   const { page } = staged;
 
-  /** Begins a sign-in by redirect, and resolves on the page that comes back. */
-  const leave = (ask = {}, options) =>
-    page.leave(async (kit, ask, options) => (await kit.create(kit.discovered(options))).signIn(ask), ask, options);
+  /** Begins a sign-in by redirect. */
+  const depart = (ask = {}, options) =>
+    page.depart(async (kit, ask, options) => (await kit.create(kit.discovered(options))).signIn(ask), ask, options);
+
+  /** The same, up to the page that comes back. */
+  async function leave(ask, options) {
+    await depart(ask, options);
+    await page.back();
+  }
 
   /** Ends it there. */
   const finish = (options) =>
@@ -66,7 +72,7 @@ export async function signInStage(t, { auth, ...options } = {}) {
     return popped();
   }
 
-  return { ...staged, leave, finish, byRedirect, pop, popped, byPopup };
+  return { ...staged, depart, leave, finish, byRedirect, pop, popped, byPopup };
 }
 
 /** What an error is expected to be. */

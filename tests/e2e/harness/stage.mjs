@@ -143,12 +143,17 @@ function createPage({ app, auth, api, other }) {
     return read(await driver.executeAsyncScript("window.clicked.then(arguments[0]);"));
   }
 
-  /** Runs a function that leaves the page, and resolves once the app is back. */
+  /** Runs a function that leaves the page, and resolves once the app is `back()`. */
   async function leave(script, ...args) {
+    await depart(script, ...args);
+    await back();
+  }
+
+  /** Runs a function that leaves the page. */
+  async function depart(script, ...args) {
     const url = await publish(script);
     const begin = `${JOB} window.left = ""; window.run(...job).then((json) => (window.left = json));`;
     await driver.executeScript(begin, url, known, args);
-    await back();
   }
 
   async function back() {
@@ -198,5 +203,5 @@ function createPage({ app, auth, api, other }) {
     );
   }
 
-  return { run, click, leave, visit, signIn };
+  return { run, click, leave, depart, back, visit, signIn };
 }
