@@ -196,7 +196,7 @@ async function signOut(options) {
   if (notRevoked.includes("access_token") && !notRevoked.includes("refresh_token")) {
     note("This server cannot revoke a JWT: it ends by running out, in 30 s at most.");
   }
-  note("The authorization server still knows this browser: a reload signs in again. “Sign out everywhere” ends that too.");
+  note("The authorization server still knows this browser: a reload may sign in again. “Sign out everywhere” ends that too.");
 }
 
 async function updateStatus() {
