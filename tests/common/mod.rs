@@ -2,9 +2,11 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
 mod oidc;
+mod servers;
 
 pub use oidc::*;
 use proptest::test_runner::Config as ProptestConfig;
+pub use servers::*;
 use tokenward::engine::config::{KEYS, Options, Resource};
 use tokenward::engine::event::{Event, Reason, Record, Value};
 use tokenward::engine::failure::{Answer, Cause, Exchange};
