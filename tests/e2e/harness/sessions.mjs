@@ -1,6 +1,9 @@
 // Sessions of this browser at the servers, begun without the library, and other tabs of it.
 import { browserDriver } from "./stage.mjs";
 
+const WAIT_MS = 10_000;
+const POLL_MS = 15;
+
 /** Signs in at the authorization server, with the consent that `kit.discovered()` needs, and loads the page anew. */
 export async function signInAtServer(staged, user = "ada") {
   await passServer(staged, user);
@@ -26,6 +29,16 @@ async function passServer({ app, auth }, user) {
   await browserDriver().get(`${auth.endpoints.authorization}?${request}`);
   auth.settings.autoLogin = autoLogin;
 }
+
+/** Signs out at the authorization server, in another tab. */
+export const signOutElsewhere = ({ auth }) =>
+  inNewTab(async () => {
+    const { autoLogin } = auth.settings;
+    auth.settings.autoLogin = true;
+    await browserDriver().get(auth.endpoints.endSession);
+    await browserDriver().wait(async () => (await browserDriver().getTitle()) === "Signed out", WAIT_MS, "not signed out", POLL_MS);
+    auth.settings.autoLogin = autoLogin;
+  });
 
 /** Signs in at the app's backend and loads the page anew. */
 export async function signInAtBackend({ auth, page }, user = "ada") {

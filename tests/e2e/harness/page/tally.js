@@ -3,6 +3,10 @@
 const timers = new Set();
 const listeners = [];
 const closures = new Set();
+const openChannels = new Set();
+
+/** How many `BroadcastChannel`s are open. */
+export const channels = () => openChannels.size;
 
 export const tally = () => ({ timers: timers.size, listeners: listeners.length, closures: closures.size });
 
@@ -12,6 +16,7 @@ export function begin() {
   tallyTimers("setInterval", "clearInterval", () => {});
   tallyListeners();
   tallyClosures();
+  tallyChannels();
 }
 
 function tallyTimers(set, clear, fired) {
@@ -58,6 +63,19 @@ function tallyClosures() {
     unregister(token) {
       closures.delete(token);
       return super.unregister(token);
+    }
+  };
+}
+
+function tallyChannels() {
+  window.BroadcastChannel = class extends BroadcastChannel {
+    constructor(name) {
+      super(name);
+      openChannels.add(this);
+    }
+    close() {
+      openChannels.delete(this);
+      super.close();
     }
   };
 }
