@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use tokenward::engine::config::{Options, Resource, Setup};
+use tokenward::engine::config::{KEYS, Options, Resource, Setup};
 use tokenward::engine::session::Sources;
 
 fn read(options: &Options) -> Setup {
@@ -112,4 +112,74 @@ fn http_is_accepted_everywhere_or_for_loopback_only() {
 
     let setup = read(&at("http://localhost:4000", "http://127.0.0.1:5000/"));
     assert!(setup.resources.find_rule("http://127.0.0.1:5000/x").is_some());
+}
+
+#[test]
+fn an_issuer_takes_the_place_of_endpoints() {
+    let setup = read(&issuer_options());
+    assert_eq!(setup.config.sources, by_grant());
+    assert_eq!(setup.revoke_as.as_deref(), Some("spa"), "its metadata may name an endpoint");
+    assert_eq!(setup.server.issuer.as_deref(), Some(ISSUER));
+    assert_eq!((setup.client.id.as_str(), setup.client.post_logout_redirect_uri), ("spa", None));
+
+    let configured = with_url(issuer_options(), "endpoints.token", "https://id.test/token");
+    assert_eq!(read(&configured).revoke_as, None, "no metadata are asked for");
+    let bye = with_url(issuer_options(), "postLogoutRedirectUri", "https://app.test/bye");
+    assert_eq!(read(&bye).client.post_logout_redirect_uri.as_deref(), Some("https://app.test/bye"));
+}
+
+#[test]
+fn every_way_is_a_source() {
+    let sources = |options: &Options| read(options).config.sources;
+    assert_eq!(sources(&session_options()), Sources { session: true, ..by_grant() });
+    assert_eq!(sources(&silent_options()), Sources { silent: true, ..by_grant() });
+    let backend = Options { page: Some("https://app.test".into()), ..bare_options() };
+    let backend = with_url(backend, "session.url", "https://app.test/session");
+    assert_eq!(sources(&backend), Sources { session: true, ..Sources::default() });
+    let with_callback = Options { has_refresh_callback: true, ..backend };
+    assert_eq!(sources(&with_callback), Sources { session: true, ..by_callback() });
+}
+
+#[test]
+fn an_error_names_the_option_of_a_sign_in_that_breaks_a_rule() {
+    let mut rows = vec![
+        (Options { client_id: None, ..issuer_options() }, "clientId"),
+        (Options { has_refresh_callback: true, ..issuer_options() }, "refresh"),
+        (Options { restores_silently: true, ..bare_options() }, "restore"),
+        (Options { restores_silently: true, ..callback_options() }, "restore"),
+        (with_url(issuer_options(), "issuer", "https://id.test/?tenant=a"), "issuer"),
+    ];
+    for key in KEYS {
+        for url in ["http://id.test/x", "ftp://id.test/x", "https://user@id.test/x", "https://id.test/x#y", "x", ""] {
+            let mut options = session_options();
+            options.urls[KEYS.iter().position(|known| *known == key).expect("it is one")] = Some(url.into());
+            rows.push((options, key));
+        }
+        let is_server_s = key.starts_with("endpoints.");
+        if is_server_s {
+            let alone = with_url(bare_options(), key, "https://id.test/x");
+            rows.push((alone, "clientId"));
+        }
+    }
+    for key in ["session.url", "session.signOutUrl"] {
+        for url in ["https://api.test/session", "https://app.test.evil.test/session", "https://app.test:8443/session"] {
+            rows.push((with_url(session_options(), key, url), key));
+        }
+        rows.push((Options { page: None, ..with_url(bare_options(), key, "https://app.test/session") }, key));
+    }
+    for (options, key) in rows {
+        let broken = options.clone().read().expect_err(key);
+        assert_eq!(broken.key, key, "{options:?}");
+        assert!(broken.rule.starts_with("must "), "{}", broken.rule);
+    }
+}
+
+#[test]
+fn urls_of_a_sign_in_may_be_loopback_s() {
+    for key in KEYS.iter().filter(|key| !key.starts_with("session.")) {
+        read(&with_url(issuer_options(), key, "http://localhost:4000/x"));
+        read(&Options { allow_http: true, ..with_url(issuer_options(), key, "http://id.test/x") });
+    }
+    let page = Options { page: Some("http://127.0.0.1:5000".into()), ..issuer_options() };
+    read(&with_url(page, "session.url", "http://127.0.0.1:5000/session?a=b"));
 }

@@ -14,14 +14,14 @@ use tokenward::engine::event::Event;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::schedule::Moment;
-use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
-use tokenward::engine::{Refused, Request, Ticket};
+use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId, Way};
+use tokenward::engine::{Refused, Request, Ticket, Work};
 
 const WAIT_MS: u64 = 30 * SECOND;
 
 #[derive(Clone, Copy, Debug)]
 enum Reply {
-    Tokens { lifetime_s: u64, rotated: bool },
+    Tokens { lifetime_s: u64, rotated: bool, user: User },
     Error(&'static str),
     Status(u16),
     Delayed(u64),
@@ -29,6 +29,9 @@ enum Reply {
     Failed(Cause),
     Nothing,
 }
+
+/// Who an ID token names, if there is one.
+type User = Option<&'static str>;
 
 #[derive(Clone, Copy, Debug)]
 enum After {
@@ -41,6 +44,9 @@ enum After {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     SetTokens { lifetime_s: u64, renewable: bool, age_ms: u64 },
+    SignIn { lifetime_s: u64, renewable: bool, user: User, began: After },
+    Restore(Way),
+    SignedOutElsewhere { is_ours: bool },
     Request { after: After, one_shot: bool, waits: bool },
     Refused { stamp: After, one_shot: bool, replayed: bool },
     Renew,
@@ -61,11 +67,16 @@ fn lifetimes() -> impl Strategy<Value = u64> {
     select(vec![0, 1, 10, 60, 300, 3_600])
 }
 
+fn users() -> impl Strategy<Value = User> {
+    select(vec![None, Some("user-1"), Some("user-1"), Some("user-2")])
+}
+
 fn replies() -> impl Strategy<Value = Reply> {
     prop_oneof![
-        6 => (lifetimes(), any::<bool>()).prop_map(|(lifetime_s, rotated)| Reply::Tokens { lifetime_s, rotated }),
+        6 => (lifetimes(), any::<bool>(), users())
+            .prop_map(|(lifetime_s, rotated, user)| Reply::Tokens { lifetime_s, rotated, user }),
         1 => select(vec!["invalid_grant", "invalid_client", "login_required", "server_error"]).prop_map(Reply::Error),
-        2 => select(vec![200, 400, 429, 500, 503]).prop_map(Reply::Status),
+        2 => select(vec![200, 400, 401, 429, 500, 503]).prop_map(Reply::Status),
         2 => select(vec![0, 1, 3_000, 600_000]).prop_map(Reply::Delayed),
         1 => Just(Reply::Nonce),
         2 => select(vec![Cause::Network, Cause::Timeout, Cause::TooLarge]).prop_map(Reply::Failed),
@@ -85,6 +96,10 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (lifetimes(), any::<bool>(), prop_oneof![3 => Just(0), 1 => durations()])
             .prop_map(|(lifetime_s, renewable, age_ms)| Step::SetTokens { lifetime_s, renewable, age_ms }),
+        3 => (lifetimes(), any::<bool>(), users(), afters())
+            .prop_map(|(lifetime_s, renewable, user, began)| Step::SignIn { lifetime_s, renewable, user, began }),
+        3 => select(vec![Way::Session, Way::Silent]).prop_map(Step::Restore),
+        1 => any::<bool>().prop_map(|is_ours| Step::SignedOutElsewhere { is_ours }),
         8 => (afters(), any::<bool>(), any::<bool>())
             .prop_map(|(after, one_shot, waits)| Step::Request { after, one_shot, waits }),
         4 => (afters(), any::<bool>(), any::<bool>())
@@ -107,6 +122,7 @@ fn steps() -> impl Strategy<Value = Step> {
 struct Issued {
     expires: Option<Moment>,
     session: u32,
+    user: User,
 }
 
 struct Model {
@@ -118,17 +134,25 @@ struct Model {
     session: u32,
     issued: HashMap<String, Issued>,
     waiting: HashMap<WaiterId, u64>,
+    /// Those that wait for a session to be found.
+    restoring: Vec<WaiterId>,
+    /// The tokens came with a sign-in or from the app.
+    brought: bool,
     /// Of every refresh there was.
     tickets: Vec<Ticket>,
     last_session: Option<Stamp>,
     /// Before it the server does not want to be asked.
     not_before: Option<Moment>,
     started: usize,
+    has_client: bool,
+    has_issuer: bool,
 }
 
 impl Model {
     fn new(options: Options, seed: u64) -> Self {
         Self {
+            has_client: options.client_id.is_some(),
+            has_issuer: options.issuer.is_some(),
             world: World::seeded(options, seed),
             online: true,
             closed: false,
@@ -136,6 +160,8 @@ impl Model {
             session: 0,
             issued: HashMap::new(),
             waiting: HashMap::new(),
+            restoring: Vec::new(),
+            brought: false,
             tickets: Vec::new(),
             last_session: None,
             not_before: None,
@@ -143,19 +169,25 @@ impl Model {
         }
     }
 
-    fn issue(&mut self, lifetime_s: u64, renewable: bool, sent: Moment, session: u32) -> TokenAnswer {
+    fn issue(&mut self, lifetime_s: u64, renewable: bool, sent: Moment, session: u32, user: User) -> TokenAnswer {
         let name = self.issued.len().to_string();
         let expires = (lifetime_s > 0).then(|| sent.plus(lifetime_s * SECOND));
-        self.issued.insert(name.clone(), Issued { expires, session });
+        self.issued.insert(name.clone(), Issued { expires, session, user });
         let refresh = format!("refresh-{name}");
-        TokenAnswer { expires_in: Member::Number(lifetime_s as f64), ..response(&name, renewable.then_some(&*refresh)) }
+        let answer = response(&name, renewable.then_some(&*refresh));
+        TokenAnswer { expires_in: Member::Number(lifetime_s as f64), identity: user.map(identity), ..answer }
+    }
+
+    /// The session that tokens begin or go on with.
+    fn session_now(&self) -> u32 {
+        if self.signed_in { self.session } else { self.session + 1 }
     }
 
     fn exchange(&mut self, reply: Reply) -> Exchange {
         match reply {
-            Reply::Tokens { lifetime_s, rotated } => {
+            Reply::Tokens { lifetime_s, rotated, user } => {
                 let sent = *self.world.started.last().expect("a refresh");
-                answered(200, Some(self.issue(lifetime_s, rotated, sent, self.session)))
+                answered(200, Some(self.issue(lifetime_s, rotated, sent, self.session_now(), user)))
             }
             Reply::Error(error) => refused_with(error),
             Reply::Status(status) => answered(status, None),
@@ -180,10 +212,25 @@ impl Model {
         let now = self.world.now;
         match step {
             Step::SetTokens { lifetime_s, renewable, age_ms } if !self.closed => {
-                let session = if self.signed_in { self.session } else { self.session + 1 };
-                let response = self.issue(lifetime_s, renewable, now.minus(age_ms), session);
+                let response = self.issue(lifetime_s, renewable, now.minus(age_ms), self.session_now(), None);
                 self.not_before = None;
+                self.brought = true;
                 self.world.set_tokens_aged(response, age_ms);
+            }
+            Step::SignIn { lifetime_s, renewable, user, began } if !self.closed => {
+                self.sign_in(lifetime_s, renewable, user, self.stamp(began));
+            }
+            Step::Restore(way) if !self.closed => {
+                let waiter = self.world.restore(way);
+                self.waiting.insert(waiter, now.mono_ms + WAIT_MS);
+                self.restoring.push(waiter);
+            }
+            Step::SignedOutElsewhere { is_ours } => {
+                let issuer = if is_ours { ISSUER } else { "https://other.test" };
+                let was = self.world.engine.signed_in();
+                self.world.signed_out_elsewhere(Some(issuer), None);
+                let stays = was && !is_ours && self.has_issuer;
+                assert_eq!(self.world.engine.signed_in(), stays, "by another issuer's word, or not by ours");
             }
             Step::Request { after, one_shot, waits } => self.request(self.stamp(after), one_shot, waits),
             Step::Refused { stamp, one_shot, replayed } => {
@@ -209,9 +256,10 @@ impl Model {
                 if let [(ticket, _)] = self.world.running[..] {
                     let exchange = self.exchange(reply);
                     self.not_before = match reply {
-                        Reply::Delayed(ms) => Some(now.plus(ms)),
+                        Reply::Delayed(ms) if self.signed_in => Some(now.plus(ms)),
                         _ => None,
                     };
+                    self.brought &= self.signed_in;
                     self.world.answer_ticket(ticket, exchange);
                 }
             }
@@ -240,9 +288,29 @@ impl Model {
                 self.world.close();
                 assert_eq!(self.world.engine.deadline_ms(now), None);
             }
-            Step::SetTokens { .. } => {}
+            Step::SetTokens { .. } | Step::SignIn { .. } | Step::Restore(_) => {}
         }
         self.check();
+    }
+
+    fn sign_in(&mut self, lifetime_s: u64, renewable: bool, user: User, began: Option<Stamp>) {
+        let world = &self.world;
+        let (current, known) = (world.engine.stamp(), world.user().map(str::to_owned));
+        let began = began.unwrap_or(current);
+        let stays = !self.signed_in || user.is_some() && user == known.as_deref();
+        let session = if stays { self.session_now() } else { self.session + 1 };
+        let (now, before) = (world.now, self.seen());
+        let answer = self.issue(lifetime_s, renewable, now, session, user);
+        let result = self.world.sign_in(answered(200, Some(answer)), began);
+        if began.epoch != current.epoch {
+            assert_eq!(result.expect_err("over").code, "signed_out");
+            assert_eq!(self.seen(), before, "what began in another session counted");
+            return;
+        }
+        assert_eq!(result, Ok(()));
+        self.not_before = None;
+        self.brought = true;
+        assert!(!self.world.engine.signed_in() || self.world.user() == user, "signed in as somebody else");
     }
 
     fn request(&mut self, after: Option<Stamp>, one_shot: bool, waits: bool) {
@@ -253,6 +321,8 @@ impl Model {
                 let token = &self.issued[&self.world.access_token().expect("a token")];
                 assert!(!token.expires.is_some_and(|end| end.reached(now)), "sent expired");
                 assert_eq!(token.session, self.session, "sent in another session");
+                let named = token.user.zip(self.world.user());
+                assert!(named.is_none_or(|(one, other)| one == other), "sent another user's");
                 assert!(self.world.engine.signed_in());
                 assert!(after.is_none_or(|after| after < self.world.engine.stamp()), "sent with what was refused");
             }
@@ -275,13 +345,17 @@ impl Model {
         let is_late = |ticket: &Ticket| self.world.running.iter().all(|(running, _)| running != ticket);
         let Some(ticket) = self.tickets.iter().rev().find(|ticket| is_late(ticket)).copied() else { return };
         let exchange = self.exchange(reply);
-        let seen = |world: &World| {
-            let counts = (world.events.len(), world.settled.len(), world.started.len(), world.aborted.len());
-            (counts, world.engine.stamp(), world.access_token(), world.engine.snapshot(world.now))
-        };
-        let before = seen(&self.world);
+        let before = self.seen();
         self.world.answer_ticket(ticket, exchange);
-        assert_eq!(seen(&self.world), before, "a late answer counted");
+        assert_eq!(self.seen(), before, "a late answer counted");
+    }
+
+    /// All that an app can tell.
+    fn seen(&self) -> impl PartialEq + std::fmt::Debug + use<> {
+        let world = &self.world;
+        let counts = (world.events.len(), world.settled.len(), world.started.len(), world.aborted.len());
+        let user = world.user().map(str::to_owned);
+        (counts, world.engine.stamp(), world.access_token(), user, world.engine.snapshot(world.now))
     }
 
     fn check_waiting(&self) {
@@ -300,8 +374,13 @@ impl Model {
             self.not_before = None;
         }
         self.started = world.started.len();
-        if let [(ticket, _)] = world.running[..] {
-            assert!(world.engine.signed_in(), "a refresh without a session");
+        if let [(ticket, work)] = &world.running[..] {
+            let (ticket, is_signed_in) = (*ticket, world.engine.signed_in());
+            match work {
+                Work::Session => assert!(!is_signed_in || !self.brought || !self.has_client, "whose cookie is it?"),
+                Work::Silent => assert!(!is_signed_in || world.user().is_some(), "whose session is it?"),
+                _ => assert!(is_signed_in, "a refresh without a session"),
+            }
             if !self.tickets.contains(&ticket) {
                 self.tickets.push(ticket);
             }
@@ -310,7 +389,10 @@ impl Model {
             let deadline = self.waiting.remove(&waiter).expect("told once, and not after it gave up");
             match settled {
                 Settled::Ready(_) => {}
-                Settled::Unavailable => assert!(world.now.mono_ms >= deadline, "told too early"),
+                Settled::Unavailable => {
+                    let is_restore_s = self.restoring.contains(&waiter);
+                    assert!(is_restore_s || world.now.mono_ms >= deadline, "told too early");
+                }
                 Settled::SignedOut => assert!(!self.closed),
                 Settled::Closed => assert!(self.closed),
             }
@@ -338,7 +420,9 @@ impl Model {
         assert_eq!(world.engine.signed_in(), self.signed_in);
         assert_eq!(world.engine.snapshot(world.now).waiting, self.waiting.len());
         assert!(self.signed_in || world.access_token().is_none(), "a token without a session");
-        assert!(self.signed_in || self.waiting.is_empty(), "waits for nothing");
+        assert!(self.signed_in || world.user().is_none(), "a user without a session");
+        let waits = self.waiting.keys().all(|waiter| self.restoring.contains(waiter)) && !world.running.is_empty();
+        assert!(self.signed_in || self.waiting.is_empty() || waits, "waits for nothing");
     }
 
     /// Once everything works again, so does a session that was not ended.
@@ -346,13 +430,13 @@ impl Model {
         self.run(Step::Online(true));
         for _ in 0..60 {
             self.run(Step::Pass(11 * SECOND));
-            self.run(Step::Reply(Reply::Tokens { lifetime_s: 3_600, rotated: false }));
+            self.run(Step::Reply(Reply::Tokens { lifetime_s: 3_600, rotated: false, user: None }));
         }
         self.run(Step::Tick);
         assert!(self.waiting.is_empty(), "waits for ever");
         if self.signed_in {
             if self.world.get() == Permit::Wait {
-                self.run(Step::Reply(Reply::Tokens { lifetime_s: 3_600, rotated: false }));
+                self.run(Step::Reply(Reply::Tokens { lifetime_s: 3_600, rotated: false, user: None }));
             }
             assert_eq!(self.world.get(), Permit::Go);
         }
@@ -364,12 +448,22 @@ proptest! {
 
     #[test]
     fn no_order_of_events_breaks_a_promise(
-        options in select(vec![options(), callback_options(), bare_options()]),
+        options in select(vec![
+            options(),
+            callback_options(),
+            bare_options(),
+            session_options(),
+            silent_options(),
+            Options { restores_silently: true, ..session_options() },
+        ]),
         seed: u64,
+        signed_in: bool,
         steps in vec(steps(), 1..60),
     ) {
         let mut model = Model::new(options, seed);
-        model.run(Step::SetTokens { lifetime_s: 60, renewable: true, age_ms: 0 });
+        if signed_in {
+            model.run(Step::SetTokens { lifetime_s: 60, renewable: true, age_ms: 0 });
+        }
         for step in steps {
             model.run(step);
         }
