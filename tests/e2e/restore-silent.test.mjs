@@ -26,15 +26,17 @@ const restore = ({ page }, more) =>
     const [alive, { length }, { href }] = [tally.tally(), history, location];
     const began = performance.now();
     const result = await ward.restore();
+    const took = performance.now() - began;
+    // It goes with the request that was given up, which takes engines a moment.
+    while (document.querySelector("iframe")) await new Promise((resolve) => setTimeout(resolve));
     return {
       result,
-      took: performance.now() - began,
+      took,
       user: ward.user,
       types: kit.eventTypes(),
       status: ward.snapshot().status,
       outcome: ward.snapshot().outcomes.at(-1),
       left: {
-        frames: document.querySelectorAll("iframe").length,
         listeners: tally.tally().listeners - alive.listeners,
         channels: tally.channels() - 1,
         history: history.length - length,
@@ -44,7 +46,7 @@ const restore = ({ page }, more) =>
     };
   }, more);
 
-const NOTHING_LEFT = { frames: 0, listeners: 0, channels: 0, history: 0, moved: false, stored: 0 };
+const NOTHING_LEFT = { listeners: 0, channels: 0, history: 0, moved: false, stored: 0 };
 
 function assertNobody({ result, user, types, status, left }, expected) {
   assert.deepEqual({ result, user, types, status }, { result: expected, user: null, types: [], status: "signed_out" });
@@ -60,7 +62,8 @@ describe("in a hidden frame", () => {
         await page.leave(async (kit) => (await kit.create(kit.discovered())).signIn());
         await page.run(async (kit) => (await kit.create(kit.discovered())).handleCallback());
       } else {
-        await page.click(async (kit) => (await kit.create(kit.discovered())).signIn({ mode: "popup" }));
+        await page.run(async (kit) => void (await kit.create(kit.discovered())));
+        await page.click((kit) => kit.ward.signIn({ mode: "popup" }));
       }
       auth.settings.autoLogin = false;
       for (const load of [1, 2]) {

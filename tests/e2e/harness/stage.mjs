@@ -138,7 +138,7 @@ function createPage({ app, auth, api, other }) {
 
   /** The same in answer to the user's click, which popups take. */
   async function click(script, ...args) {
-    await driver.executeScript(`${JOB} window.arm(...job);`, await publish(script), known, args);
+    await driver.executeAsyncScript(`${JOB} window.arm(...job).then(arguments[3]);`, await publish(script), known, args);
     await driver.findElement(By.id("go")).click();
     return read(await driver.executeAsyncScript("window.clicked.then(arguments[0]);"));
   }

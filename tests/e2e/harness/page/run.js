@@ -117,24 +117,37 @@ const kit = {
   },
 };
 
+async function load(url, servers) {
+  Object.assign(kit, servers);
+  const { default: script } = await import(url);
+  return script;
+}
+
 /** @returns {Promise<string>} JSON, since some drivers lose what it can hold */
-window.run = async (url, servers, args) => {
+async function toJson(act) {
   try {
-    Object.assign(kit, servers);
-    const { default: script } = await import(url);
-    return JSON.stringify({ value: await script(kit, ...args) });
+    return JSON.stringify({ value: await act() });
   } catch (error) {
     return JSON.stringify({ error: `${error}\n${error?.stack}` });
   }
-};
+}
 
-/** The same once the user has clicked on a button, which is put on the page. Leaves a promise for that. */
-window.arm = (...job) => {
+window.run = (url, servers, args) => toJson(async () => (await load(url, servers))(kit, ...args));
+
+/**
+ * The same once the user has clicked on a button, which is put on the page. Leaves a promise for that. Nothing comes
+ * between the click and the script, since an engine may forget the click over it.
+ */
+window.arm = async (url, servers, args) => {
+  const script = await load(url, servers);
   const button = document.createElement("button");
   button.id = "go";
   button.textContent = "Go";
   window.clicked = new Promise((resolve) => {
-    button.addEventListener("click", () => (button.remove(), resolve(window.run(...job))));
+    button.addEventListener("click", () => {
+      button.remove();
+      resolve(toJson(() => script(kit, ...args)));
+    });
   });
   document.documentElement.append(button);
 };
