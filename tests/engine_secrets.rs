@@ -120,7 +120,7 @@ fn what_a_sign_in_holds_prints_without_it() {
     assert_hidden(&world.engine.check_answer(&echo, &transaction, &bad, START));
     assert_hidden(&world.engine.pushed(&echo, &Json(serde_json::Value::Null)));
     let header = Json(serde_json::json!({ "alg": "RS256", "kid": secret("kid") }));
-    assert_hidden(&world.engine.key(&header, &[header.clone()], true, START));
+    assert_hidden(&world.engine.key(&header, std::slice::from_ref(&header), true, START));
 }
 
 /// Looks at all that can be seen of a ward after every step.

@@ -1,0 +1,164 @@
+//! Sign-in, restoring and sign-outs through the shell, over the same host.
+#![cfg(target_arch = "wasm32")]
+
+mod web_host;
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web_host::*;
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// A ward of an issuer, with a backend and hidden frames.
+const ISSUER_OPTIONS: &str = r#"{
+    "clientId": "spa",
+    "issuer": "https://id.test",
+    "page": "https://app.test",
+    "silent": true,
+    "urls": [null, null, "https://app.test/session", "https://app.test/session/end", null, null, null, null,
+        "https://app.test/callback", null, null, "https://id.test/"],
+    "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }]
+}"#;
+
+// The steps of `sign-in.js`.
+const ENDPOINT: u8 = 0;
+const BASE64URL: u8 = 1;
+const AT_HASH: u8 = 2;
+const REQUEST: u8 = 3;
+const CODE_REQUEST: u8 = 7;
+const CHECK: u8 = 8;
+const SIGN_IN: u8 = 9;
+const LOGOUT_URL: u8 = 10;
+const SIGNED_OUT_ELSEWHERE: u8 = 11;
+const METADATA_URLS: u8 = 12;
+const DISCOVERED: u8 = 13;
+const KEY: u8 = 14;
+const RESTORE: u8 = 15;
+const TIMEOUT_MS: u8 = 16;
+
+const METADATA: &str = r#"{
+    "issuer": "https://id.test",
+    "token_endpoint": "https://id.test/token",
+    "end_session_endpoint": "https://id.test/logout"
+}"#;
+
+const TRANSACTION: &str = r#"{
+    "scope": "openid", "page": "https://app.test/", "returnTo": "https://app.test/", "extraParams": ["a", "b c"],
+    "state": "s", "nonce": "n", "verifier": "v", "challenge": "c", "issuer": "https://id.test", "at": 1000000,
+    "redirectUri": "https://app.test/callback", "resource": ["https://a.test/", "https://b.test/"], "maxAge": 0
+}"#;
+
+impl World {
+    fn step(&self, step: u8, arguments: &[&str]) -> String {
+        let argument = |at: usize| arguments.get(at).map_or(JsValue::UNDEFINED, |text| parse(text));
+        json(&match self.core.step(step, &argument(0), &argument(1), &argument(2)) {
+            Ok(value) => value,
+            Err(error) => error,
+        })
+    }
+
+    fn of_issuer() -> Self {
+        let world = Self::new(ISSUER_OPTIONS);
+        assert_eq!(world.step(DISCOVERED, &[METADATA]), "null");
+        world
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_sign_in_goes_step_by_step() {
+    let world = World::new(ISSUER_OPTIONS);
+    assert_eq!(world.step(ENDPOINT, &["0"]), r#"["endpoint_unknown","token_endpoint",null]"#);
+    assert_eq!(
+        world.step(METADATA_URLS, &[]),
+        r#"["https://id.test/.well-known/openid-configuration","https://id.test/.well-known/oauth-authorization-server"]"#
+    );
+    assert_eq!(world.step(DISCOVERED, &["{}"]), r#"["issuer_mismatch","issuer",null]"#);
+    assert_eq!(world.step(DISCOVERED, &[METADATA]), "null");
+    assert_eq!(world.step(ENDPOINT, &["0"]), r#""https://id.test/token""#);
+    assert_eq!(world.step(TIMEOUT_MS, &[]), "15000");
+    assert_eq!(
+        world.step(REQUEST, &[TRANSACTION]),
+        r#""client_id=spa&response_type=code&redirect_uri=https%3A%2F%2Fapp.test%2Fcallback&code_challenge_method=S256&code_challenge=c&state=s&nonce=n&scope=openid&max_age=0&resource=https%3A%2F%2Fa.test%2F&resource=https%3A%2F%2Fb.test%2F&a=b+c""#
+    );
+    assert_eq!(world.step(REQUEST, &["{}"]), r#"["invalid_option","redirectUri must be set to sign in",null]"#);
+    let answer = r#"{ "state": "s", "code": "1" }"#;
+    let request = world.step(CODE_REQUEST, &[TRANSACTION, answer]);
+    assert!(request.contains("grant_type=authorization_code") && request.contains("code_verifier=v"), "{request}");
+    assert_eq!(world.step(CODE_REQUEST, &["{}", answer]), r#"["state_mismatch","",null]"#);
+
+    let answer =
+        r#"{ "status": 200, "body": { "access_token": "AT1", "expires_in": 100, "id_token": "an.id.token" } }"#;
+    let claims = r#"{ "iss": "https://id.test", "sub": "user-1", "aud": "spa", "exp": 1100, "iat": 1000, "nonce": "n", "auth_time": 1000 }"#;
+    assert_eq!(
+        world.step(CHECK, &[answer, TRANSACTION, &claims.replace("spa", "x")]),
+        r#"["id_token_invalid","aud",null]"#
+    );
+    assert_eq!(world.step(CHECK, &[answer, TRANSACTION, claims]), "null");
+    let refused = r#"{ "status": 400, "body": { "error": "invalid_grant" } }"#;
+    assert_eq!(world.step(CHECK, &[refused, TRANSACTION]), r#"["token_request_failed","invalid_grant",400]"#);
+    assert!(world.core.user().is_null());
+    // The request was sent 20 s ago.
+    assert_eq!(world.step(SIGN_IN, &[answer, &world.core.stamp().to_string(), "20000"]), "null");
+    assert_eq!(world.calls("emit"), [r#"["emit","signedin",{"generation":1,"expiresAt":1080000,"scope":null}]"#]);
+    assert_eq!(json(&world.core.user()), r#"{"iss":"https://id.test","sub":"user-1","sid":"sid-1"}"#);
+    assert_eq!(world.step(LOGOUT_URL, &[]), r#""https://id.test/logout?client_id=spa&id_token_hint=an.id.token""#);
+    assert_eq!(world.step(SIGN_IN, &[answer, "4294967297", "0"]), r#"["signed_out","",null]"#);
+}
+
+#[wasm_bindgen_test]
+fn bytes_and_keys_cross_over() {
+    let world = World::of_issuer();
+    let bytes = js_sys::Uint8Array::from(&[3_u8, 236, 255, 224, 193][..]).into();
+    let encoded = |step| world.core.step(step, &bytes, &JsValue::UNDEFINED, &JsValue::UNDEFINED).expect("text");
+    assert_eq!(encoded(BASE64URL), "A-z_4ME");
+    assert_eq!(encoded(AT_HASH), "A-w");
+    let keys = r#"[{ "kty": "EC", "crv": "P-256", "kid": "a" }, { "kty": "RSA", "kid": "b" }]"#;
+    assert_eq!(world.step(KEY, &[r#"{ "alg": "RS256", "kid": "b" }"#, keys]), r#"[1,"RSASSA-PKCS1-v1_5 SHA-256"]"#);
+    assert_eq!(world.step(KEY, &[r#"{ "alg": "RS256", "kid": "c" }"#, keys, "false"]), "null");
+    let unknown = r#"["id_token_invalid","kid",null]"#;
+    assert_eq!(world.step(KEY, &[r#"{ "alg": "RS256", "kid": "c" }"#, keys, "true"]), unknown);
+    assert_eq!(world.step(KEY, &[r#"{ "alg": "RS256", "crit": [] }"#, keys]), r#"["id_token_invalid","crit",null]"#);
+    assert_eq!(world.step(KEY, &["null", "null"]), r#"["id_token_invalid","alg",null]"#);
+}
+
+#[wasm_bindgen_test]
+fn a_backend_and_a_frame_are_asked_for_a_session() {
+    let world = World::of_issuer();
+    let waiter = world.step(RESTORE, &["0"]);
+    let posts = world.calls("post");
+    assert!(posts[0].starts_with(r#"["post",0,"#) && posts[0].ends_with(r#",2,"",1048576]"#), "{posts:?}");
+    world.core.replied(0, 2, 0, &parse(r#"{ "status": 401 }"#));
+    assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},2,0]"#)]);
+
+    let waiter = world.step(RESTORE, &["1"]);
+    assert_eq!(world.calls("silent"), [r#"["silent",0,4]"#]);
+    world.core.replied(0, 4, 3, &parse(r#"{ "body": { "error": "login_required" } }"#));
+    assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},2,0]"#)]);
+
+    let waiter = world.step(RESTORE, &["0"]);
+    world.core.replied(
+        0,
+        6,
+        0,
+        &parse(r#"{ "status": 200, "body": { "access_token": "AT1", "id_token": "an.id.token" } }"#),
+    );
+    assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},0,0]"#)]);
+    assert_eq!(json(&world.core.user()), r#"{"iss":"https://id.test","sub":"user-1","sid":"sid-1"}"#);
+
+    world.core.sign_out();
+    assert!(world.core.user().is_null());
+    let posts = world.calls("post");
+    assert!(posts.iter().any(|post| post.contains(r#",3,"",1048576]"#)), "the backend's sign-out: {posts:?}");
+}
+
+#[wasm_bindgen_test]
+fn a_sign_out_elsewhere_is_heard() {
+    let world = World::of_issuer();
+    world.core.set_tokens(&parse(r#"{ "access_token": "AT1", "id_token": "an.id.token" }"#), 0.0).expect("tokens");
+    assert!(world.core.user().is_null(), "tokens of the app's name nobody");
+    world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://other.test", "sid": "1" }"#]);
+    assert!(world.core.signed_in());
+    world.calls("emit");
+    world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://id.test", "sid": "1" }"#]);
+    assert_eq!(world.calls("emit"), [r#"["emit","signedout",{"reason":"elsewhere","error":null}]"#]);
+}
