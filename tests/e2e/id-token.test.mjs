@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
 import { decodeJwt } from "jose";
-import { assertFailed, assertSignedIn, failure, signInStage } from "./harness/sign-in.mjs";
+import { assertFailed, assertSignedIn, failure, setClockwork, signInStage } from "./harness/sign-in.mjs";
 
 const now = () => Math.floor(Date.now() / 1000);
 const foreign = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -160,18 +160,10 @@ describe("signatures and headers that are refused:", () => {
 });
 
 describe("keys", () => {
-  /** The page's clocks can be set on, by `kit.later(seconds)`. */
   async function clockwork(t) {
     // No renewal in between.
     const staged = await signInStage(t, { accessTokenTtl: 3600 });
-    await staged.page.run((kit) => {
-      const { now } = Date;
-      const mono = performance.now.bind(performance);
-      let skew = 0;
-      kit.later = (seconds) => (skew += seconds * 1000);
-      Date.now = () => now() + skew;
-      performance.now = () => mono() + skew;
-    });
+    await setClockwork(staged);
     const fetched = () => staged.auth.jwksRequests.filter(({ headers }) => headers.origin === staged.app.origin).length;
     return { ...staged, fetched };
   }
