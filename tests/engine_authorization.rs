@@ -97,12 +97,23 @@ fn a_list_of_resources_is_one_parameter_each() {
 #[test]
 fn parameters_of_the_server_s_own_are_passed_on() {
     let world = World::discovered(issuer_options());
-    let extra = json!(["audience", "https://api.test", "kc_idp_hint", "a b", "Scope", "x", "id_token_hint", "y"]);
+    let own = [
+        ("audience", "https://api.test"),
+        ("kc_idp_hint", "a b"),
+        ("id_token_hint", "x"),
+        ("Scope", "another name"),
+        // Parts of names that have a rule.
+        ("login", ""),
+        ("hint", ""),
+        ("code", ""),
+        ("type", ""),
+    ];
+    let extra: Vec<_> = own.iter().flat_map(|(name, value)| [*name, *value]).collect();
     let sent = fields(&world, &transaction().with("extraParams", extra));
-    for pair in [("audience", "https://api.test"), ("kc_idp_hint", "a b"), ("Scope", "x"), ("id_token_hint", "y")] {
-        assert!(sent.contains(&pairs(&[pair])[0]), "{pair:?}");
+    for pair in pairs(&own) {
+        assert!(sent.contains(&pair), "{pair:?}");
     }
-    assert_eq!(sent.len(), fields(&world, &transaction()).len() + 4);
+    assert_eq!(sent.len(), fields(&world, &transaction()).len() + own.len());
 }
 
 #[test]

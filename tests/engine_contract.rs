@@ -5,12 +5,15 @@ mod common;
 
 use common::*;
 use serde_json::Value;
+use tokenward::engine::config::KEYS;
 use tokenward::engine::event::{Event, Reason, ScopeDetail, SignedOutDetail, Status, StepUpDetail, Why};
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 
 const TYPES: &str = include_str!("../src/js/index.d.ts");
 const ERRORS: &str = include_str!("../src/js/errors.js");
+const OPTIONS: &str = include_str!("../src/js/options.js");
+const README: &str = include_str!("../README.md");
 
 /// The types without their comments.
 fn types() -> String {
@@ -242,6 +245,35 @@ fn the_codes_of_the_engine_are_declared() {
         }
     }
     assert!(found > 15, "{found}: they are written otherwise by now");
+}
+
+#[test]
+fn the_readme_lists_every_error_code() {
+    let (_, table) = README.split_once("| `code` | When |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `"));
+    let rows: Vec<_> = rows.map(|row| (row.split('`').nth(1).expect("a code"), row.ends_with("| `true` |"))).collect();
+    let mut listed: Vec<_> = rows.iter().map(|(code, _)| *code).collect();
+    let mut declared = union("ErrorCode");
+    listed.sort_unstable();
+    declared.sort_unstable();
+    assert!(listed.len() > 5 && listed.iter().all(|code| declared.iter().any(|known| known == code)), "{listed:?}");
+    // It may know less than that for as long as it says nothing of signing in.
+    if README.contains("handleCallback()") {
+        assert_eq!(listed, declared);
+    }
+    let retryable = quoted(ERRORS, "const RETRYABLE = [", "]");
+    for (code, is_retryable) in rows {
+        assert_eq!(is_retryable, retryable.iter().any(|known| known == code), "{code}");
+    }
+}
+
+#[test]
+fn urls_cross_over_in_one_order() {
+    let (_, after) = OPTIONS.split_once("urls: [").expect("the URLs");
+    let (list, _) = after.split_once("],").expect("their end");
+    let names = list.split(",\n").map(|name| name.trim().trim_start_matches("options."));
+    let names: Vec<_> = names.filter_map(|name| name.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    assert_eq!(names, KEYS);
 }
 
 #[test]
