@@ -29,11 +29,13 @@ const POLL_MS = 10;
 const JOB = "const job = [...arguments].slice(0, 3);";
 
 let driver;
+let ownWindow;
 let scripts;
 
 before(async () => {
   scripts = await mkdtemp(join(tmpdir(), "tokenward-scripts-"));
   driver = await open();
+  ownWindow = await driver.getWindowHandle();
   await driver.manage().setTimeouts({ script: SCRIPT_MS });
 });
 
@@ -64,9 +66,13 @@ export function latch() {
  * @param {string[]} [options.connect] more sources for the page's `connect-src`
  * @param {object} [options.auth] more options for `startAuthServer`
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
+ * @param {Record<string, string>} [options.headers] more headers of the page's files
  * @param {boolean} [options.frames] the page may frame the authorization server
  */
-export async function stage(t, { accessTokenTtl = 30, connect = [], auth = {}, backend = false, frames = true } = {}) {
+export async function stage(
+  t,
+  { accessTokenTtl = 30, connect = [], auth = {}, backend = false, headers = {}, frames = true } = {},
+) {
   const servers = {};
   t.after(async () => {
     try {
@@ -76,26 +82,26 @@ export async function stage(t, { accessTokenTtl = 30, connect = [], auth = {}, b
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, headers, frames });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
 
-/** Closes every window but the first. */
+/** Closes every window but the one there was at first. */
 async function closeOthers() {
-  const [first, ...others] = await driver.getAllWindowHandles();
-  for (const other of others) {
+  for (const other of await driver.getAllWindowHandles()) {
     // One that closes itself may be gone by now.
-    await driver.switchTo().window(other).then(() => driver.close()).catch(() => {});
+    if (other !== ownWindow) await driver.switchTo().window(other).then(() => driver.close()).catch(() => {});
   }
-  await driver.switchTo().window(first);
+  await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, backend, frames }) {
+async function startServers(servers, { connect, auth, backend, headers, frames }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
     mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
     headers: (pathname) => ({
+      ...headers,
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
