@@ -14,8 +14,20 @@ const UNCALLED = /wasm_bindgen::convert::closures::_::invoke|js_sys::futures/;
 /** The source files in panics' locations, which nobody sees either. */
 const SOURCE_FILE = /(?:\/rustc\/|cargo\/|src\/|library\/)[\w\-./]*?\.rs/g;
 
+/** Texts that only panics would show, and the digits that only formatting needs. */
+const PANIC_TEXT =
+  /attempted to take ownership of Rust value while it was borrowed|recursive use of an object detected which would lead to unsafe aliasing in rust|FnOnce called more than once|closure invoked recursively or after being dropped|(?:window|chunk) size must be non-zero|called `[\w:]+\(\)` on an? `\w+` value|assertion `left (?:\\00)*right` failed(?:: )?|insertion index \(is |\) should be <= len \(is |removal index \(is |\) should be < len \(is |null pointer passed to rust|Tried to shrink to a larger capacity|capacity overflow|RefCell already (?:mutably )?borrowed|Map key is not a string and cannot be an object key|00010203040506\d+99|0x0123456789ABCDEF|0123456789abcdef/g;
+
 /** Long names of wasm-bindgen's that stand in both files, hashes among them, which do not compress. */
-const LONG_NAME = /\b(?:__wbg_\w+_[0-9a-f]{16}|__wbindgen_\w+|__externref_\w+|wasm_bindgen__\w+)\b/g;
+const LONG_NAME = /\b(?:__wbg_\w+_[0-9a-f]{16}|__wbindgen_\w+|__externref_\w+|wasm_bindgen__\w+|core_(?!bg)\w+)\b/g;
+
+/** What the glue does for engines that this package does not run in, and for callers other than `loader.js`. */
+const FALLBACKS = [
+  /\(typeof FinalizationRegistry === 'undefined'\)\s*\?[\s\S]*?\n\s*:(?= new)/g,
+  /if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}/g,
+  /if \(!\(module instanceof WebAssembly\.Module\)\) \{[\s\S]*?\n {4}\}/g,
+  /if \(Object\.getPrototypeOf\(module\) === Object\.prototype\) (?=\{)|else \{\s*console\.warn\('using deprecated parameters for `initSync[\s\S]*?\}/g,
+];
 
 /** Trims `wasm` and `glue`, the files that wasm-bindgen made, in place. */
 export async function trim(wasm, glue) {
@@ -36,10 +48,16 @@ export async function trim(wasm, glue) {
   }
   if (trimmed === 0) throw new Error("trim.mjs knows none of the names in the module: have they changed?");
 
-  const javascript = await readFile(glue, "utf8");
+  let javascript = await readFile(glue, "utf8");
+  for (const fallback of FALLBACKS) {
+    const rest = javascript.replace(fallback, "");
+    if (rest === javascript) throw new Error(`trim.mjs does not find ${fallback} in the glue: has it changed?`);
+    javascript = rest;
+  }
   const names = [...new Set(javascript.match(LONG_NAME))].sort();
   const shorten = (text) => text.replace(LONG_NAME, (name) => (names.includes(name) ? `i${names.indexOf(name)}` : name));
-  const text = module.emitText().replace(SOURCE_FILE, (path) => "\\00".repeat(path.length));
+  const blank = (text) => "\\00".repeat(text.length);
+  const text = module.emitText().replace(SOURCE_FILE, blank).replace(PANIC_TEXT, blank);
   const renamed = binaryen.parseText(shorten(text));
   renamed.setFeatures(module.getFeatures());
   await writeFile(glue, shorten(javascript));

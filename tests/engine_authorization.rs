@@ -6,7 +6,6 @@ mod common;
 use common::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokenward::engine::config::Options;
 use tokenward::engine::failure::Exchange;
 use tokenward::engine::oauth::fault::Fault;
 use tokenward::engine::oauth::response::TokenAnswer;
@@ -184,23 +183,14 @@ fn what_has_to_be_set_is_named() {
 }
 
 #[test]
-fn a_nonce_is_for_an_id_token() {
+fn a_nonce_goes_along_always() {
+    // An ID token that nobody asked for is checked all the same.
     let world = World::discovered(issuer_options());
-    for (scope, has_nonce) in [
-        ("openid", true),
-        ("openid profile", true),
-        ("profile openid email", true),
-        ("email openid", true),
-        ("orders", false),
-        ("openid2", false),
-        ("myopenid", false),
-        ("OPENID", false),
-        ("", false),
-    ] {
+    for scope in ["openid", "openid profile", "email openid", "orders", "openid2", "OPENID", ""] {
         let nonce = field(&world, &transaction().with("scope", scope), "nonce");
-        assert_eq!(nonce.is_some(), has_nonce, "{scope:?}");
+        assert!(nonce.is_some(), "{scope:?}");
     }
-    assert_eq!(field(&world, &transaction().without("scope"), "nonce"), None);
+    assert!(field(&world, &transaction().without("scope"), "nonce").is_some());
     assert_eq!(field(&world, &transaction().without("scope"), "scope"), None);
 }
 

@@ -5,7 +5,6 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::{Event, FailureDetail, Reason, Why};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::schedule::{Moment, Rng, backoff_ms, retry_after_ms};

@@ -359,7 +359,7 @@ fn a_scope_left_out_has_not_changed() {
 
 #[test]
 fn sleep_is_no_outage() {
-    let mut world = World::signed_in(tokenward::engine::config::Options { max_outage_s: Some(300.0), ..options() });
+    let mut world = World::signed_in(Options { max_outage_s: Some(300.0), ..options() });
     world.renew();
     world.answer(network_failure());
     world.now = world.now.plus(8 * HOUR);

@@ -4,7 +4,6 @@
 mod common;
 
 use common::*;
-use tokenward::engine::config::Resource;
 use tokenward::engine::event::{Event, ScopeDetail, StepUpDetail};
 use tokenward::engine::session::{Permit, Settled, Stamp};
 use tokenward::engine::{Refused, Request};

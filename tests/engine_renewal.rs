@@ -5,7 +5,6 @@ mod common;
 
 use common::*;
 use tokenward::engine::Work;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::Reason;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::TokenAnswer;
@@ -17,7 +16,7 @@ fn both_options() -> Options {
 
 /// A backend of the page's own, and no authorization server that the page would know of.
 fn backend_options() -> Options {
-    let options = Options { page: Some("https://app.test".into()), ..bare_options() };
+    let options = Options { page: Some("https://app.test/".into()), ..bare_options() };
     with_url(options, "session.url", "https://app.test/session")
 }
 

@@ -5,7 +5,6 @@ mod common;
 
 use common::*;
 use tokenward::engine::Work;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::{Event, Past, TokenDetail};
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
@@ -109,7 +108,7 @@ fn what_could_not_be_found_out_may_be_asked_again() {
             (answered(204, None), Cause::Malformed),
             (answered(200, Some(unusable.clone())), Cause::Malformed),
             (refused_with("temporarily_unavailable"), Cause::ServerError),
-            (wants_nonce(400), Cause::Malformed),
+            (wants_nonce(400), Cause::OauthError),
             (Exchange::CallbackRejected(None), Cause::Callback),
         ] {
             let what = format!("{way:?} {exchange:?}");

@@ -5,7 +5,6 @@ mod common;
 
 use common::*;
 use tokenward::engine::Work;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::Reason;
 
 const BOTH: [&str; 2] = ["refresh_token", "access_token"];

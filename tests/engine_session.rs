@@ -4,7 +4,6 @@
 mod common;
 
 use common::*;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::{Event, Reason, SignedOutDetail, Status, TokenDetail};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::session::{Permit, Settled, Stamp};

@@ -6,7 +6,6 @@ mod common;
 use common::*;
 use serde_json::json;
 use tokenward::engine::Work;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::Reason;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::session::Settled;

@@ -9,7 +9,6 @@ use common::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tokenward::engine::config::Options;
 use tokenward::engine::event::Event;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};

@@ -1,10 +1,10 @@
 //! How a session begins, other than by tokens of the app's: it is restored after a reload, or the user signs in.
 
 use crate::engine::Output;
-use crate::engine::event::{Event, Past, Reason};
-use crate::engine::failure::{Cause, Outcome};
+use crate::engine::event::{Past, Reason};
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::response::Grant;
+use crate::engine::refresh::Failure;
 use crate::engine::schedule::Moment;
 use crate::engine::session::{Session, Settled, Stamp, WaiterId, Way};
 
@@ -26,46 +26,12 @@ impl Session {
         id
     }
 
-    pub(super) fn restored(
-        &mut self,
-        outcome: Outcome,
-        way: Way,
-        sent: Moment,
-        status: Option<u16>,
-        error: Option<String>,
-        now: Moment,
-    ) {
-        let (cause, settled) = match outcome {
-            Outcome::Accepted(grant) => {
-                self.adopt(*grant, Some(way), sent, now);
-                if !self.is_unusable(now) {
-                    self.remember(Past { at: now.wall_ms as f64, outcome: None, status, error: None });
-                    let detail = self.token_detail();
-                    self.emit(Event::SignedIn(detail));
-                    self.settle_ready(now);
-                    self.tick(now);
-                    return;
-                }
-                // It expired on its way.
-                self.forget();
-                (Cause::Malformed, Settled::Unavailable)
-            }
-            Outcome::Final(_) => (Cause::OauthError, Settled::SignedOut),
-            Outcome::Delayed { cause, .. } | Outcome::Transient(cause) => (cause, Settled::Unavailable),
-            Outcome::Unusable(_) | Outcome::UseDpopNonce => (Cause::Malformed, Settled::Unavailable),
-        };
-        self.not_restored(cause, settled, status, error, now);
-    }
-
-    pub(super) fn not_restored(
-        &mut self,
-        cause: Cause,
-        settled: Settled,
-        status: Option<u16>,
-        error: Option<String>,
-        now: Moment,
-    ) {
+    /// This way led to no session. What came with a token that had expired is given up with it.
+    pub(super) fn not_restored(&mut self, failure: Failure, is_final: bool, now: Moment) {
+        let Failure { cause, status, error } = failure;
         self.remember(Past { at: now.wall_ms as f64, outcome: Some(cause), status, error });
+        self.forget();
+        let settled = if is_final { Settled::SignedOut } else { Settled::Unavailable };
         self.settle(&|_| Some(settled));
     }
 

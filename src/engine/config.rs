@@ -1,39 +1,11 @@
 //! What an app may ask for, and the rules for it.
 
 use crate::engine::oauth::authorization::Client;
+use crate::engine::oauth::object::Object;
+use crate::engine::oauth::response::Member;
 use crate::engine::oauth::server::{Endpoint, Server};
 use crate::engine::resource::{Refused, Resources, check_endpoint, origin};
 use crate::engine::session::{Config, Sources};
-
-/// The options of `index.d.ts`, their types checked, their URLs as the browser's parser serialised them.
-#[derive(Clone, Debug, Default)]
-#[allow(missing_docs, reason = "described in index.d.ts")]
-pub struct Options {
-    pub client_id: Option<String>,
-    /// To the letter.
-    pub issuer: Option<String>,
-    /// As the browser's parser serialised them, in the order of [`KEYS`].
-    pub urls: [Option<String>; KEYS.len()],
-    /// The origin of the page, if there is one.
-    pub page: Option<String>,
-    pub restores_silently: bool,
-    pub resources: Vec<Resource>,
-    pub has_refresh_callback: bool,
-    pub wait_s: Option<f64>,
-    pub request_timeout_s: Option<f64>,
-    pub max_outage_s: Option<f64>,
-    pub allow_http: bool,
-}
-
-/// An entry of the allow-list.
-#[derive(Clone, Debug, Default)]
-#[allow(missing_docs, reason = "described in index.d.ts")]
-pub struct Resource {
-    /// For messages: `resources[2]`
-    pub name: String,
-    pub url: String,
-    pub methods: Option<Vec<String>>,
-}
 
 /// A key and the rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +18,7 @@ pub struct Broken {
 
 impl Broken {
     /// Names the key and the rule.
+    #[inline(never)]
     pub fn new(key: &str, rule: &'static str) -> Self {
         Self { key: key.into(), rule }
     }
@@ -66,71 +39,98 @@ pub struct Setup {
     pub server: Server,
 }
 
-impl Options {
-    /// Checks the rules and fills in the defaults.
-    ///
-    /// # Errors
-    /// The first key that breaks a rule.
-    pub fn read(self) -> Result<Setup, Broken> {
-        let mut has_server = self.issuer.is_some();
-        for (at, (url, key)) in self.urls.iter().zip(KEYS).enumerate() {
-            let Some(url) = url else { continue };
-            check_endpoint(url, self.allow_http).map_err(|refused| Broken::new(key, refused.rule()))?;
-            if at == ISSUER && url.bytes().any(|byte| byte == b'?') {
-                return Err(Broken::new(key, Refused::QueryOrFragment.rule()));
-            }
-            if at != Endpoint::Session as usize && at != Endpoint::SessionEnd as usize {
-                has_server |= at < ENDPOINTS;
-            } else if origin(url) != self.page.as_deref() {
-                return Err(Broken::new(key, "must be on the page's own origin"));
-            }
+/// Reads the options of `index.d.ts`, their types checked. In place of those that are URLs it has `urls`, as the browser's
+/// parser serialised them, in the order of [`KEYS`], empty where there is none; beside them `page`, the URL of the page, if
+/// there is one, `silent`, whether `restore` has that, and `calls`, whether there is a refresh callback. The entries of the
+/// allow-list have a `name` for messages: `resources[2]`.
+///
+/// # Errors
+/// The first key that breaks a rule.
+pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Broken> {
+    let broken = |key: &str, rule| Err(Broken::new(key, rule));
+    let allow_http = options.flag("dangerouslyAllowHttp");
+    let client_id = options.text("clientId");
+    let page = options.text("page").unwrap_or_default();
+    let server =
+        Server { issuer: options.text("issuer"), urls: options.texts("urls"), allow_http, ..Server::default() };
+
+    let mut has_server = server.issuer.is_some();
+    for (at, key) in KEYS.into_iter().enumerate() {
+        let Some(url) = server.url(at) else { continue };
+        if let Err(refused) = check_endpoint(url, allow_http) {
+            return broken(key, refused.rule());
         }
-        if has_server && self.client_id.is_none() {
-            return Err(Broken::new("clientId", "must be set where issuer or endpoints are"));
+        if at == ISSUER && url.bytes().any(|byte| byte == b'?') {
+            return broken(key, Refused::QueryOrFragment.rule());
         }
-        let mut urls = self.urls;
-        let is_set = |endpoint: Endpoint| urls.get(endpoint as usize).is_some_and(Option::is_some);
-        let grants = self.issuer.is_some() || is_set(Endpoint::Token);
-        if self.has_refresh_callback && grants {
-            return Err(Broken::new("refresh", "must not be set together with issuer or endpoints.token"));
+        if at != Endpoint::Session as usize && at != Endpoint::SessionEnd as usize {
+            has_server |= at < ENDPOINTS;
+        } else if origin(url) != origin(&page) {
+            return broken(key, "must be on the page's own origin");
         }
-        if self.restores_silently && !grants {
-            return Err(Broken::new("restore", "must not hold silent without issuer or endpoints.token"));
-        }
-        let revokes = is_set(Endpoint::Revocation) || self.issuer.is_some() && !is_set(Endpoint::Token);
-        let mut resources = Resources::default();
-        for entry in self.resources {
-            if let Err(refused) = resources.add(&entry.url, entry.methods.as_deref(), self.allow_http) {
-                let mut key = entry.name;
-                key.push_str(if refused == Refused::Method { ".methods" } else { ".url" });
-                return Err(Broken { key, rule: refused.rule() });
-            }
-        }
-        let config = Config {
-            sources: Sources {
-                client_id: self.client_id.clone().filter(|_| grants),
-                callback: self.has_refresh_callback,
-                session: is_set(Endpoint::Session),
-                silent: self.restores_silently,
-            },
-            wait_ms: ms(self.wait_s.unwrap_or(30.0), 600.0)
-                .ok_or(Broken::new("waitSeconds", "must be a number from 1 to 600"))?,
-            request_timeout_ms: ms(self.request_timeout_s.unwrap_or(15.0), 300.0)
-                .ok_or(Broken::new("requestTimeoutSeconds", "must be a number from 1 to 300"))?,
-            max_outage_ms: match self.max_outage_s {
-                None => None,
-                Some(limit) => {
-                    Some(ms(limit, 1e9).ok_or(Broken::new("maxOutageSeconds", "must be a number from 1 to 1e9"))?)
-                }
-            },
-        };
-        let revoke_as = self.client_id.clone().filter(|_| revokes);
-        let post_logout_redirect_uri = urls.get_mut(POST_LOGOUT).and_then(Option::take);
-        let client = Client { id: self.client_id.unwrap_or_default(), post_logout_redirect_uri };
-        let server = Server { issuer: self.issuer, urls, allow_http: self.allow_http, ..Server::default() };
-        Ok(Setup { config, resources, revoke_as, client, server })
     }
+    if has_server && client_id.is_none() {
+        return broken("clientId", "must be set where issuer or endpoints are");
+    }
+    let has_token_endpoint = server.endpoint(Endpoint::Token).is_some();
+    let discovers = server.issuer.is_some() && !has_token_endpoint;
+    let grants = discovers || has_token_endpoint;
+    let (callback, silent) = (options.flag("calls"), options.flag("silent"));
+    if callback && grants {
+        return broken("refresh", "must not be set together with issuer or endpoints.token");
+    }
+    if silent && !grants {
+        return broken("restore", "must not hold silent without issuer or endpoints.token");
+    }
+
+    let mut resources = Resources::default();
+    for entry in entries {
+        let methods = match entry.get("methods") {
+            Member::List(methods) => Some(methods),
+            _ => None,
+        };
+        if let Err(refused) = resources.add(&entry.text("url").unwrap_or_default(), methods.as_deref(), allow_http) {
+            let mut key = entry.text("name").unwrap_or_default();
+            key.push_str(if refused == Refused::Method { ".methods" } else { ".url" });
+            return broken(&key, refused.rule());
+        }
+    }
+
+    let mut durations = [None; 3];
+    for (duration, (key, default, max, rule)) in durations.iter_mut().zip(DURATIONS) {
+        if let Some(seconds) = options.number(key).or(default) {
+            // There must be at least one.
+            if !(1.0..=max).contains(&seconds) {
+                return broken(key, rule);
+            }
+            *duration = Some((seconds * 1000.0) as u64);
+        }
+    }
+    let [wait, request_timeout, max_outage_ms] = durations;
+    let config = Config {
+        sources: Sources {
+            client_id: client_id.clone().filter(|_| grants),
+            callback,
+            session: server.endpoint(Endpoint::Session).is_some(),
+            silent,
+        },
+        wait_ms: wait.unwrap_or_default(),
+        request_timeout_ms: request_timeout.unwrap_or_default(),
+        max_outage_ms,
+    };
+    let revokes = discovers || server.endpoint(Endpoint::Revocation).is_some();
+    let revoke_as = client_id.clone().filter(|_| revokes);
+    let post_logout_redirect_uri = server.url(POST_LOGOUT).cloned();
+    let client = Client { id: client_id.unwrap_or_default(), post_logout_redirect_uri };
+    Ok(Setup { config, resources, revoke_as, client, server })
 }
+
+/// Options in seconds: the default, the most there may be, and the rule.
+const DURATIONS: [(&str, Option<f64>, f64, &str); 3] = [
+    ("waitSeconds", Some(30.0), 600.0, "must be a number from 1 to 600"),
+    ("requestTimeoutSeconds", Some(15.0), 300.0, "must be a number from 1 to 300"),
+    ("maxOutageSeconds", None, 1e9, "must be a number from 1 to 1e9"),
+];
 
 const ENDPOINTS: usize = 8;
 const POST_LOGOUT: usize = 10;
@@ -151,8 +151,3 @@ pub const KEYS: [&str; 12] = [
     "postLogoutRedirectUri",
     "issuer",
 ];
-
-/// Seconds, of which there must be at least one.
-fn ms(seconds: f64, max: f64) -> Option<u64> {
-    (1.0..=max).contains(&seconds).then_some((seconds * 1000.0) as u64)
-}

@@ -42,12 +42,34 @@ impl Serialize for Value {
     }
 }
 
-fn number(number: Option<f64>) -> Value {
-    number.map_or(Value::Null, Value::Number)
-}
+/// A record being filled in: calls take fewer bytes than literals.
+#[derive(Default)]
+struct Fields(Record);
 
-fn text(text: &Option<String>) -> Value {
-    text.clone().map_or(Value::Null, Value::Text)
+impl Fields {
+    #[inline(never)]
+    fn add(&mut self, name: &'static str, value: Value) {
+        self.0.push((name, value));
+    }
+
+    #[inline(never)]
+    fn number(&mut self, name: &'static str, number: Option<f64>) {
+        self.add(name, number.map_or(Value::Null, Value::Number));
+    }
+
+    #[inline(never)]
+    fn text(&mut self, name: &'static str, text: &Option<String>) {
+        self.add(name, text.clone().map_or(Value::Null, Value::Text));
+    }
+
+    #[inline(never)]
+    fn name(&mut self, name: &'static str, text: &'static str) {
+        self.add(name, Value::Name(text));
+    }
+
+    fn flag(&mut self, name: &'static str, flag: bool) {
+        self.add(name, Value::Flag(flag));
+    }
 }
 
 /// Something the app may want to know.
@@ -217,86 +239,104 @@ pub struct Snapshot {
 impl Event {
     /// Its name in `index.d.ts`, and its detail.
     pub fn record(&self) -> (&'static str, Record) {
-        match self {
-            Self::SignedIn(detail) => ("signedin", detail.record()),
-            Self::Refreshed(detail) => ("refreshed", detail.record()),
-            Self::RefreshDelayed(detail) => ("refreshdelayed", detail.record()),
-            Self::RefreshFailed(detail) => ("refreshfailed", detail.record()),
+        let mut fields = Fields::default();
+        let name = match self {
+            Self::SignedIn(detail) => {
+                detail.fill(&mut fields);
+                "signedin"
+            }
+            Self::Refreshed(detail) => {
+                detail.fill(&mut fields);
+                "refreshed"
+            }
+            Self::RefreshDelayed(detail) => {
+                detail.fill(&mut fields);
+                "refreshdelayed"
+            }
+            Self::RefreshFailed(detail) => {
+                detail.fill(&mut fields);
+                "refreshfailed"
+            }
             Self::SignedOut(detail) => {
-                ("signedout", vec![("reason", Value::Name(detail.reason.name())), ("error", text(&detail.error))])
+                fields.name("reason", detail.reason.name());
+                fields.text("error", &detail.error);
+                "signedout"
             }
             Self::StepUp(detail) => {
-                let resource = Value::Text(detail.resource.clone());
-                let acr_values = text(&detail.acr_values);
-                let max_age = number(detail.max_age);
-                ("stepup", vec![("resource", resource), ("acrValues", acr_values), ("maxAge", max_age)])
+                fields.add("resource", Value::Text(detail.resource.clone()));
+                fields.text("acrValues", &detail.acr_values);
+                fields.number("maxAge", detail.max_age);
+                "stepup"
             }
             Self::InsufficientScope(detail) => {
-                let resource = Value::Text(detail.resource.clone());
-                ("insufficientscope", vec![("resource", resource), ("scope", text(&detail.scope))])
+                fields.add("resource", Value::Text(detail.resource.clone()));
+                fields.text("scope", &detail.scope);
+                "insufficientscope"
             }
-        }
+        };
+        (name, fields.0)
     }
 }
 
 impl TokenDetail {
-    fn record(&self) -> Record {
-        vec![
-            ("generation", Value::Number(self.generation.into())),
-            ("expiresAt", number(self.expires_at)),
-            ("scope", text(&self.scope)),
-        ]
+    fn fill(&self, fields: &mut Fields) {
+        fields.number("generation", Some(self.generation.into()));
+        fields.number("expiresAt", self.expires_at);
+        fields.text("scope", &self.scope);
     }
 }
 
 impl FailureDetail {
-    fn record(&self) -> Record {
-        vec![
-            ("cause", Value::Name(self.cause.name())),
-            ("status", number(self.status.map(f64::from))),
-            ("error", text(&self.error)),
-            ("attempt", Value::Number(self.attempt.into())),
-            ("retryable", Value::Flag(self.retryable)),
-            ("retryAt", number(self.retry_at)),
-        ]
+    fn fill(&self, fields: &mut Fields) {
+        fields.name("cause", self.cause.name());
+        fields.number("status", self.status.map(f64::from));
+        fields.text("error", &self.error);
+        fields.number("attempt", Some(self.attempt.into()));
+        fields.flag("retryable", self.retryable);
+        fields.number("retryAt", self.retry_at);
     }
 }
 
 impl Past {
     fn record(&self) -> Record {
-        vec![
-            ("at", Value::Number(self.at)),
-            ("outcome", Value::Name(self.outcome.map_or("accepted", Cause::name))),
-            ("status", number(self.status.map(f64::from))),
-            ("error", text(&self.error)),
-        ]
+        let mut fields = Fields::default();
+        fields.number("at", Some(self.at));
+        fields.name("outcome", self.outcome.map_or("accepted", Cause::name));
+        fields.number("status", self.status.map(f64::from));
+        fields.text("error", &self.error);
+        fields.0
     }
 }
 
 impl Snapshot {
     /// As `index.d.ts` has it.
     pub fn record(&self) -> Record {
-        let next_refresh = match &self.next_refresh {
-            Some(next) => Value::Record(vec![("at", Value::Number(next.at)), ("why", Value::Name(next.why.name()))]),
-            None => Value::Null,
-        };
         let mut outcomes = Vec::new();
         for past in &self.outcomes {
             outcomes.push(Value::Record(past.record()));
         }
-        vec![
-            ("status", Value::Name(self.status.name())),
-            ("generation", Value::Number(self.generation.into())),
-            ("expiresAt", number(self.expires_at)),
-            ("scope", text(&self.scope)),
-            ("canRefresh", Value::Flag(self.can_refresh)),
-            ("refreshing", Value::Flag(self.refreshing)),
-            ("online", Value::Flag(self.online)),
-            ("nextRefresh", next_refresh),
-            ("waiting", Value::Number(self.waiting as f64)),
-            ("failures", Value::Number(self.failures.into())),
-            ("outcomes", Value::List(outcomes)),
-        ]
+        let mut fields = Fields::default();
+        fields.name("status", self.status.name());
+        fields.number("generation", Some(self.generation.into()));
+        fields.number("expiresAt", self.expires_at);
+        fields.text("scope", &self.scope);
+        fields.flag("canRefresh", self.can_refresh);
+        fields.flag("refreshing", self.refreshing);
+        fields.flag("online", self.online);
+        let next_refresh = match &self.next_refresh {
+            Some(next) => {
+                let mut fields = Fields::default();
+                fields.number("at", Some(next.at));
+                fields.name("why", next.why.name());
+                Value::Record(fields.0)
+            }
+            None => Value::Null,
+        };
+        fields.add("nextRefresh", next_refresh);
+        fields.number("waiting", Some(self.waiting as f64));
+        fields.number("failures", Some(self.failures.into()));
+        fields.add("outcomes", Value::List(outcomes));
+        fields.0
     }
 }
 

@@ -4,7 +4,7 @@ use crate::engine::event::{Event, FailureDetail, Past, Reason, Why};
 use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
 use crate::engine::oauth::request;
 use crate::engine::schedule::{Moment, backoff_ms};
-use crate::engine::session::{Session, Settled, Way, wall};
+use crate::engine::session::{Session, Way, wall};
 use crate::engine::{Output, Ticket, Work};
 
 /// The refresh under way.
@@ -51,10 +51,10 @@ impl Retry {
 const RETRY_AFTER_JITTER_MS: u64 = 1_000;
 
 /// What to remember and tell of a failure.
-struct Failure {
-    cause: Cause,
-    status: Option<u16>,
-    error: Option<String>,
+pub(super) struct Failure {
+    pub(super) cause: Cause,
+    pub(super) status: Option<u16>,
+    pub(super) error: Option<String>,
 }
 
 impl Session {
@@ -101,10 +101,7 @@ impl Session {
         let Some(flight) = self.flight.take_if(|flight| flight.ticket == ticket) else {
             return;
         };
-        let status = exchange.status();
-        let error = exchange.error();
-        let failure = |cause| Failure { cause, status, error: error.clone() };
-        let way = flight.way;
+        let (way, status, error) = (flight.way, exchange.status(), exchange.error());
         let outcome = match outcome(exchange) {
             // By this a backend says that it knows no session.
             Outcome::Transient(_) if way == Way::Session && status == Some(401) => {
@@ -112,53 +109,65 @@ impl Session {
             }
             other => other,
         };
-        if !self.signed_in() {
-            self.restored(outcome, way, flight.sent, status, error, now);
-            return;
-        }
-        match outcome {
+        let restoring = !self.signed_in();
+        let (mut ends, mut after_ms) = (None, None);
+        let cause = match outcome {
             Outcome::Accepted(grant) if !self.is_same_user(&grant) => {
-                self.note(&failure(Cause::OauthError), 1, None, now);
-                self.end(Reason::UserChanged, None);
+                ends = Some(Reason::UserChanged);
+                Cause::OauthError
             }
             Outcome::Accepted(mut grant) => {
-                if self.identity().is_none() {
+                if self.identity().is_none() && !restoring {
                     grant.identity = None;
                 }
                 self.adopt(*grant, Some(way), flight.sent, now);
-                if self.is_unusable(now) {
-                    // It expired on its way. What it came with still counts: the last refresh token may be used up.
-                    self.drop_access();
-                    self.failed(failure(Cause::Malformed), None, now);
-                } else {
-                    self.accepted(status, now);
+                if !self.is_unusable(now) {
+                    self.accepted(status, restoring, now);
+                    self.tick(now);
+                    return;
                 }
+                // It expired on its way. What it came with still counts: the last refresh token may be used up.
+                self.drop_access();
+                Cause::Malformed
             }
             Outcome::Final(reason) => {
-                let cause = if way == Way::Callback && error.is_none() { Cause::Callback } else { Cause::OauthError };
-                let attempt = self.retry.as_ref().map_or(1, |retry| retry.attempt.saturating_add(1));
-                self.note(&failure(cause), attempt, None, now);
-                self.end(reason, error);
+                ends = Some(reason);
+                if way == Way::Callback && error.is_none() { Cause::Callback } else { Cause::OauthError }
             }
-            Outcome::Delayed { after_ms, cause } => self.failed(failure(cause), Some(after_ms), now),
-            Outcome::Transient(cause) => self.failed(failure(cause), None, now),
+            Outcome::Delayed { after_ms: asked, cause } => {
+                after_ms = Some(asked);
+                cause
+            }
+            Outcome::Transient(cause) => cause,
             Outcome::Unusable(refresh) => {
                 self.replace_refresh_token(refresh);
-                self.failed(failure(Cause::Malformed), None, now);
+                Cause::Malformed
             }
-            Outcome::UseDpopNonce if flight.is_repeated || !self.online => {
-                self.failed(failure(Cause::OauthError), None, now)
+            Outcome::UseDpopNonce if flight.is_repeated || !self.online || restoring => Cause::OauthError,
+            Outcome::UseDpopNonce => {
+                self.start(Some(way), now, true);
+                self.tick(now);
+                return;
             }
-            Outcome::UseDpopNonce => self.start(Some(way), now, true),
+        };
+        let failure = Failure { cause, status, error };
+        if restoring {
+            self.not_restored(failure, ends.is_some(), now);
+        } else if let Some(reason) = ends {
+            let attempt = self.retry.as_ref().map_or(1, |retry| retry.attempt.saturating_add(1));
+            self.note(&failure, attempt, None, now);
+            self.end(reason, failure.error);
+        } else {
+            self.failed(failure, after_ms, now);
         }
         self.tick(now);
     }
 
-    fn accepted(&mut self, status: Option<u16>, now: Moment) {
+    fn accepted(&mut self, status: Option<u16>, restored: bool, now: Moment) {
         self.retry = None;
         self.remember(Past { at: now.wall_ms as f64, outcome: None, status, error: None });
         let detail = self.token_detail();
-        self.emit(Event::Refreshed(detail));
+        self.emit(if restored { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
         self.settle_ready(now);
     }
 
@@ -228,10 +237,11 @@ impl Session {
         }
         if let Some(flight) = self.flight.take() {
             self.outputs.push(Output::Abort(flight.ticket));
+            let failure = Failure { cause: Cause::Timeout, status: None, error: None };
             if self.signed_in() {
-                self.failed(Failure { cause: Cause::Timeout, status: None, error: None }, None, now);
+                self.failed(failure, None, now);
             } else {
-                self.not_restored(Cause::Timeout, Settled::Unavailable, None, None, now);
+                self.not_restored(failure, false, now);
             }
         }
     }

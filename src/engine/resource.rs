@@ -199,9 +199,7 @@ fn check_url(href: &str, allow_http: bool) -> Result<Parts<'_>, Refused> {
 
 /// Scheme, host and port of a URL as the browser serialised it; `None` if it has no host.
 pub fn origin(href: &str) -> Option<&str> {
-    let start = href.bytes().position(|byte| byte == b':')?.saturating_add(3);
-    let length = href.get(start..)?.bytes().position(|byte| byte == b'/').unwrap_or(href.len() - start);
-    href.get(..start + length)
+    split(href).map(|parts| parts.origin)
 }
 
 struct Parts<'a> {

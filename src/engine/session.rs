@@ -108,8 +108,6 @@ struct Tokens {
     scope: Option<String>,
     /// Who they are of, if an ID token said so.
     identity: Option<Identity>,
-    /// The generation that said so.
-    identified: u32,
     /// How they came here, if not by the app.
     way: Option<Way>,
 }
@@ -225,12 +223,8 @@ impl Session {
     pub(super) fn adopt(&mut self, grant: Grant, way: Option<Way>, sent: Moment, now: Moment) {
         let (mut last_refresh, mut last_scope, mut last_identity) = (None, None, None);
         self.generation = self.generation.saturating_add(1);
-        let mut identified = self.generation;
         if let Some(last) = self.tokens.take() {
             (last_refresh, last_scope, last_identity) = (last.refresh, last.scope, last.identity);
-            if grant.identity.is_none() {
-                identified = last.identified;
-            }
         }
         let (mut expires, mut unusable, mut planned) = (Moment::NEVER, Moment::NEVER, Moment::NEVER);
         if let Some(lifetime) = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms)) {
@@ -250,7 +244,6 @@ impl Session {
             // RFC 6749 section 5.1: left out if it has not changed.
             scope: grant.scope.or(last_scope),
             identity: grant.identity.or(last_identity),
-            identified,
             way,
         });
     }
@@ -434,7 +427,7 @@ impl Session {
             Some(Way::RefreshToken)
         } else if sources.callback {
             Some(Way::Callback)
-        } else if sources.session && (tokens.way == Some(Way::Session) || sources.client_id.is_none()) {
+        } else if sources.session && (self.is_backends() || sources.client_id.is_none()) {
             // A cookie may be somebody else's than tokens that came otherwise.
             Some(Way::Session)
         } else if sources.silent && tokens.identity.is_some() {
@@ -444,14 +437,19 @@ impl Session {
         }
     }
 
+    /// Whether the tokens are a backend's.
+    pub(super) fn is_backends(&self) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.way == Some(Way::Session))
+    }
+
+    /// Whether a session is being looked for.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.tokens.is_none() && self.flight.is_some()
+    }
+
     /// Who is signed in, if an ID token said so.
     pub fn identity(&self) -> Option<&Identity> {
         self.tokens.as_ref()?.identity.as_ref()
-    }
-
-    /// The token set that said so.
-    pub fn identified(&self) -> Stamp {
-        Stamp { generation: self.tokens.as_ref().map_or(0, |tokens| tokens.identified), ..self.stamp() }
     }
 
     pub(super) fn refresh_token(&self) -> Option<&RefreshToken> {

@@ -19,9 +19,9 @@ use crate::engine::token::Secret;
 const KEYS_MS: u64 = 30_000;
 
 impl Engine {
-    /// See [`Server::metadata_urls`](crate::engine::oauth::server::Server::metadata_urls).
-    pub fn metadata_urls(&self) -> Vec<String> {
-        self.server.metadata_urls()
+    /// See [`Server::metadata_url`](crate::engine::oauth::server::Server::metadata_url).
+    pub fn metadata_url(&self, by_rfc8414: bool) -> Option<String> {
+        self.server.metadata_url(by_rfc8414)
     }
 
     /// See [`Server::discovered`](crate::engine::oauth::server::Server::discovered).
@@ -86,8 +86,7 @@ impl Engine {
             form.add_text("request_uri", answer, "request_uri");
             return Ok(form.done());
         }
-        let code = if exchange.error().is_some() { "token_request_failed" } else { "server_unavailable" };
-        Err(Fault { code, detail: exchange.error().unwrap_or_default(), status: exchange.status() })
+        Err(refused(exchange, exchange.error().is_some()))
     }
 
     /// See [`authorization::answered`].
@@ -132,16 +131,15 @@ impl Engine {
         claims: &impl Object,
         now: Moment,
     ) -> Result<(), Fault> {
-        let code = match outcome(exchange) {
-            Outcome::Accepted(_) if !is_openid(transaction) => return Ok(()),
+        match outcome(exchange) {
+            // An ID token that was not asked for has to be right all the same.
+            Outcome::Accepted(_) if !is_openid(transaction) && !claims.has("iss") => Ok(()),
             Outcome::Accepted(_) => {
-                return check(claims, self.server.issuer.as_ref(), &self.client.id, transaction, now.wall_ms)
-                    .map_err(|claim| Fault::new("id_token_invalid", claim));
+                check(claims, self.server.issuer.as_ref(), &self.client.id, transaction, now.wall_ms)
+                    .map_err(|claim| Fault::new("id_token_invalid", claim))
             }
-            Outcome::Final(_) => "token_request_failed",
-            _ => "server_unavailable",
-        };
-        Err(Fault { code, detail: exchange.error().unwrap_or_default(), status: exchange.status() })
+            other => Err(refused(exchange, matches!(other, Outcome::Final(_)))),
+        }
     }
 
     /// Takes the tokens of a sign-in that was checked. `began` is the session it began in, `sent` when the token request
@@ -166,15 +164,12 @@ impl Engine {
         self.session.identity()
     }
 
-    /// See [`Session::identified`](crate::engine::session::Session::identified).
-    pub fn identified(&self) -> Stamp {
-        self.session.identified()
-    }
-
     /// Where RP-initiated logout goes; `None` if the server has no such endpoint.
     pub fn logout_url(&self) -> Option<Secret> {
         let endpoint = self.server.endpoint(Endpoint::EndSession)?;
-        Some(logout::url(endpoint, &self.client, self.identity()))
+        // A backend's ID token is another client's: the server would refuse the two together.
+        let identity = self.identity().filter(|_| !self.session.is_backends());
+        Some(logout::url(endpoint, &self.client, identity))
     }
 
     /// Another tab signed out, or the server did in a hidden frame (OpenID Connect Front-Channel Logout 1.0 section 3:
@@ -182,11 +177,18 @@ impl Engine {
     pub fn signed_out_elsewhere(&mut self, issuer: Option<&str>, session: Option<&str>, now: Moment) {
         let is_other = |known: Option<&str>, told: Option<&str>| told.is_some() && known.is_some() && known != told;
         let known = self.identity();
-        if self.signed_in()
+        if (self.signed_in() || self.session.is_restoring())
             && !is_other(self.server.issuer.as_deref(), issuer)
             && !is_other(known.and_then(|identity| identity.session.as_deref()), session)
         {
             self.sign_out(Reason::Elsewhere, now);
         }
     }
+}
+
+/// What to say of an answer without tokens.
+#[inline(never)]
+fn refused(exchange: &Exchange, is_final: bool) -> Fault {
+    let code = if is_final { "token_request_failed" } else { "server_unavailable" };
+    Fault { code, detail: exchange.error().unwrap_or_default(), status: exchange.status() }
 }

@@ -8,7 +8,7 @@ export function relay(): boolean;
 
 /**
  * For a page at the client's `frontchannel_logout_uri` (OpenID Connect Front-Channel Logout 1.0): signs out every tab of
- * this origin whose session it is. Works where the browser lets a frame reach its site's own pages, which current browsers
- * do only if the authorization server is of the same site.
+ * this origin whose session it is. Current browsers let a frame reach its origin's own tabs only if the authorization
+ * server is of the same site (Chromium, Firefox) or of the same origin (WebKit).
  */
 export function frontChannelLogout(client: { issuer: string; clientId: string }): void;

@@ -18,17 +18,15 @@ const MESSAGES = {
   popup_closed: "The popup was closed before the sign-in was finished.",
 };
 
-const RETRYABLE = ["core_unavailable", "token_unavailable", "server_unavailable"];
-
 export class TokenWardError extends Error {
   constructor(code, { detail = "", status = null, ...options } = {}) {
     super(MESSAGES[code].replace("%", detail || "no reason given"), options);
     this.name = "TokenWardError";
     this.code = code;
-    this.retryable = RETRYABLE.includes(code);
+    this.retryable = /_unavailable$/.test(code);
     this.status = status;
     // What the detail is.
-    this.error = /_failed$/.test(code) && detail ? detail : null;
+    this.error = /(_failed|r_unavailable)$/.test(code) && detail ? detail : null;
     this.claim = code === "id_token_invalid" ? detail : null;
   }
 }
@@ -36,13 +34,13 @@ export class TokenWardError extends Error {
 /** What is wrong with an argument: `code` is one of `index.d.ts`. */
 export const invalid = (code, message) => Object.assign(new TypeError(message), { code });
 
-/** Core throws what is wrong with a sign-in as an array. */
+/** Core throws what is wrong as an array. */
 export const asked = (call) => {
   try {
     return call();
   } catch (error) {
     if (!Array.isArray(error)) throw error;
     const [code, detail, status] = error;
-    throw code === "invalid_option" ? invalid(code, detail) : new TokenWardError(code, { detail, status });
+    throw /^invalid/.test(code) ? invalid(code, detail) : new TokenWardError(code, { detail, status });
   }
 };

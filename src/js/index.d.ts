@@ -299,8 +299,9 @@ export interface SignInResult {
 export interface RestoreResult {
   signedIn: boolean;
   /**
-   * Nobody is signed in as far as is known, but a way failed for a passing reason (network, time limit, server in trouble):
-   * `restore()` may find a session later. What happened is in `snapshot().outcomes`.
+   * Nobody is signed in as far as is known, but not every way said that there is no session: the network, the time limit,
+   * a server in trouble, an answer that made no sense. `restore()` may find one later. What happened is in
+   * `snapshot().outcomes`.
    */
   retryable: boolean;
 }

@@ -1,13 +1,5 @@
 import { JSON, TextDecoder, TextEncoder, Uint8Array, atob, crypto } from "./natives.js";
 
-export const parse = (text) => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};
-
 export const bytesOf = (text) => new TextEncoder().encode(text);
 
 const decode = (text) =>
@@ -17,7 +9,7 @@ const decode = (text) =>
 export const part = (token, at) => {
   const parts = token.split(".");
   try {
-    return parts.length === 3 ? parse(new TextDecoder().decode(decode(parts[at]))) : undefined;
+    return parts.length === 3 ? JSON.parse(new TextDecoder().decode(decode(parts[at]))) : undefined;
   } catch {
     return undefined;
   }

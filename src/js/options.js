@@ -87,7 +87,8 @@ export function readOptions(given) {
     ],
     restore: Array.from(restore),
     silent: restore.includes("silent"),
-    page: location?.origin,
+    calls: options.refresh !== undefined,
+    page: location?.href,
     resources: Array.from(options.resources, (entry, at) => {
       const name = `resources[${at}]`;
       const resource = read(entry, name, `${name}.`, { url: "url", methods: "array" });

@@ -1,5 +1,4 @@
-import { TextDecoder, Uint8Array, nativeFetch } from "./natives.js";
-import { parse } from "./jws.js";
+import { JSON, TextDecoder, Uint8Array, nativeFetch } from "./natives.js";
 
 /** Members of a request to the authorization server. It gets no cookie. */
 const STRANGER = { credentials: "omit", redirect: "error" };
@@ -30,9 +29,14 @@ export const get = async (url, maxBytes, signal) =>
 async function reply({ status, headers, body }, maxBytes) {
   const bytes = await read(body, maxBytes);
   if (!bytes) return null;
-  const text = new TextDecoder().decode(bytes);
+  let json;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // What is not JSON says nothing.
+  }
   bytes.fill(0);
-  return { status, retryAfter: headers.get("retry-after"), body: parse(text) };
+  return { status, retryAfter: headers.get("retry-after"), body: json };
 }
 
 async function read(stream, maxBytes) {

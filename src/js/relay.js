@@ -22,7 +22,8 @@ export function takeAnswer() {
   if (!location || !history) return undefined;
   const url = new URL(location.href);
   const answer = Object.fromEntries(url.searchParams);
-  if (!answer.state || !(answer.code || answer.error)) return undefined;
+  // An app may have a `code` of its own.
+  if (!(answer.state || answer.iss) || !(answer.code || answer.error)) return undefined;
   for (const name of PARAMETERS) url.searchParams.delete(name);
   history.replaceState(history.state, "", url.href);
   return answer;
@@ -34,9 +35,9 @@ export function takeAnswer() {
  * @returns whether this page is only a messenger
  */
 export function relay(answer) {
-  const kind = answer.state[0];
+  const kind = answer.state?.[0];
   const target = kind === "f" ? parent : globalThis.opener;
-  if (kind === "r" || (kind === "f" && target === globalThis)) return false;
+  if (kind !== "p" && (kind !== "f" || target === globalThis)) return false;
   if (target) {
     target.postMessage({ tokenward: answer }, location.origin);
   } else {
@@ -60,13 +61,13 @@ export function answerTo(state, target, signal, closed) {
       if (event.source === target && event.origin === location.origin) take(event);
     };
     const abort = () => reject(signal.reason);
-    signal?.addEventListener("abort", abort);
+    signal.addEventListener("abort", abort);
     globalThis.addEventListener("message", listen);
     if (channel) channel.onmessage = take;
     // One that COOP cut off looks closed, too; but then the user's eyes are not on this page.
     if (closed) poll = setInterval(() => target.closed && document.hasFocus() && reject(closed()), CLOSED_POLL_MS);
     stop = () => {
-      signal?.removeEventListener("abort", abort);
+      signal.removeEventListener("abort", abort);
       globalThis.removeEventListener("message", listen);
       channel?.close();
       clearInterval(poll);

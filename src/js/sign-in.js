@@ -3,25 +3,22 @@ import { bytesOf, digest, part, verify } from "./jws.js";
 import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
 import { get, post } from "./post.js";
 import { answerTo } from "./relay.js";
-
-// The steps of Core.step().
-const ENDPOINT = 0;
-const BASE64URL = 1;
-const AT_HASH = 2;
-const REQUEST = 3;
-const PUSH_TO = 4;
-const PUSHED = 5;
-const URL_FOR = 6;
-const CODE_REQUEST = 7;
-const CHECK = 8;
-const SIGN_IN = 9;
-export const LOGOUT_URL = 10;
-export const SIGNED_OUT_ELSEWHERE = 11;
-const METADATA_URLS = 12;
-const DISCOVERED = 13;
-const KEY = 14;
-export const RESTORE = 15;
-const TIMEOUT_MS = 16;
+import {
+  AT_HASH,
+  BASE64URL,
+  CHECK,
+  CODE_REQUEST,
+  DISCOVERED,
+  ENDPOINT,
+  KEY,
+  METADATA_URL,
+  PUSHED,
+  PUSH_TO,
+  REQUEST,
+  TAKE,
+  TIMEOUT_MS,
+  URL_FOR,
+} from "./steps.js";
 
 // The first letter of a state says who waits for its answer.
 export const REDIRECT = "r";
@@ -67,8 +64,7 @@ export class SignIn {
   }
 
   /** Whatever the network does is one error, within the time limit. */
-  async #network(send, ...signals) {
-    const stop = AbortSignal.any([this.#closing, ...signals.filter(Boolean)]);
+  async #network(send, stop = this.#closing) {
     try {
       const answer = await send(AbortSignal.any([stop, AbortSignal.timeout(this.step(TIMEOUT_MS))]));
       if (answer) return answer;
@@ -89,18 +85,22 @@ export class SignIn {
   }
 
   async #discover() {
-    const urls = this.step(METADATA_URLS);
-    for (const url of urls) {
-      const answer = await this.#network((signal) => get(url, MAX_BYTES, signal));
-      if (answer.status === 200 && answer.body) {
-        return this.step(DISCOVERED, Object.fromEntries(Object.entries(answer.body).map(parsed)));
-      }
+    let failure = new TokenWardError("server_unavailable");
+    for (const which of [0, 1]) {
+      const url = this.step(METADATA_URL, which);
+      if (!url) return;
+      const { status, body } = await this.#network((signal) => get(url, MAX_BYTES, signal)).catch((error) => {
+        // It may be hidden by CORS that there is nothing.
+        failure = error;
+        return {};
+      });
+      if (status === 200 && body) return this.step(DISCOVERED, Object.fromEntries(Object.entries(body).map(parsed)));
     }
-    if (urls.length > 0) throw new TokenWardError("server_unavailable");
+    throw failure;
   }
 
   /** Resolves with a transaction and the URL that begins it. */
-  async begin(ask, mode) {
+  async begin(ask, mode, stop) {
     await this.endpoint(TOKEN);
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
@@ -110,21 +110,21 @@ export class SignIn {
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
     if (pushTo) {
-      request = this.step(PUSHED, await this.#network((signal) => post(pushTo, bytesOf(request), { signal }, MAX_BYTES)));
+      request = this.step(PUSHED, await this.#network((signal) => post(pushTo, bytesOf(request), { signal }, MAX_BYTES), stop));
     }
     return { transaction, url: this.step(URL_FOR, request) };
   }
 
   /** Resolves with the token endpoint's answer to a code, ID token verified, and when it was asked. */
-  async finish(transaction, params, signal) {
+  async finish(transaction, params, stop) {
     const url = await this.endpoint(TOKEN);
     const body = bytesOf(this.step(CODE_REQUEST, transaction, params));
     const sent = monotonicClock();
-    const answer = await this.#network((limit) => post(url, body, { signal: limit }, MAX_BYTES), signal);
+    const answer = await this.#network((signal) => post(url, body, { signal }, MAX_BYTES), stop);
     const { id_token: idToken, access_token: accessToken } = answer.body ?? {};
     let claims, atHash;
     if (typeof idToken === "string") {
-      atHash = this.step(AT_HASH, await digest(await this.#verify(idToken), accessToken));
+      atHash = this.step(AT_HASH, await digest(await this.#verify(idToken, stop), accessToken));
       claims = part(idToken, 1);
     }
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
@@ -133,17 +133,11 @@ export class SignIn {
 
   /** Takes what a sign-in brought that began at this stamp. */
   take(stamp, { answer, sent }) {
-    this.step(SIGN_IN, answer, stamp, monotonicClock() - sent);
-  }
-
-  /** Resolves with what a popup brings back. */
-  answer({ state }, popup, signal) {
-    const stop = AbortSignal.any([this.#closing, ...(signal ? [signal] : [])]);
-    return answerTo(state, popup, stop, () => new TokenWardError("popup_closed"));
+    this.step(TAKE, answer, stamp, monotonicClock() - sent);
   }
 
   /** Resolves with the hash of the algorithm that verified the signature. */
-  async #verify(token) {
+  async #verify(token, stop) {
     const header = part(token, 0);
     for (let fetched = false; ; fetched = true) {
       const found = this.step(KEY, header, this.#keys, fetched);
@@ -155,25 +149,24 @@ export class SignIn {
         throw new TokenWardError("id_token_invalid", { detail: "signature" });
       }
       const url = await this.endpoint(JWKS);
-      const { body } = await this.#network((signal) => get(url, MAX_BYTES, signal));
+      const { body } = await this.#network((signal) => get(url, MAX_BYTES, signal), stop);
       if (!Array.isArray(body?.keys)) throw new TokenWardError("server_unavailable");
       this.#keys = body.keys;
     }
   }
 
   /** Signs in in a hidden frame, if the server does so without a question. */
-  async silently(signal, subject) {
+  async silently(stop) {
     const page = location.href;
-    const ask = { page, returnTo: page, prompt: "none", subject };
-    const { transaction, url } = await this.begin(ask, FRAME);
-    signal.throwIfAborted();
+    const { transaction, url } = await this.begin({ page, returnTo: page, prompt: "none" }, FRAME, stop);
+    stop.throwIfAborted();
     const frame = document.createElement("iframe");
     frame.hidden = true;
     frame.src = url;
     document.documentElement.append(frame);
     try {
-      const answer = await answerTo(transaction.state, frame.contentWindow, signal);
-      return (await this.finish(transaction, answer, signal)).answer;
+      const answer = await answerTo(transaction.state, frame.contentWindow, stop);
+      return (await this.finish(transaction, answer, stop)).answer;
     } finally {
       frame.remove();
     }

@@ -6,7 +6,9 @@ import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
   AbortController,
+  AbortSignal,
   CustomEvent,
+  JSON,
   Map,
   Math,
   Object,
@@ -24,17 +26,22 @@ import {
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
-import { openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { POPUP, REDIRECT, SignIn, keep, take } from "./sign-in.js";
 import {
+  CANCEL,
+  CLOSE,
+  ID_TOKEN,
   LOGOUT_URL,
-  POPUP,
-  REDIRECT,
+  RENEW,
   RESTORE,
+  SET_TOKENS,
+  SIGNED_IN,
   SIGNED_OUT_ELSEWHERE,
-  SignIn,
-  keep,
-  take,
-} from "./sign-in.js";
+  SIGN_OUT,
+  SNAPSHOT,
+  WAIT,
+} from "./steps.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -57,15 +64,6 @@ const TOO_LARGE = 2;
 const CALLBACK_REJECTED = 3;
 const CALLBACK_RESOLVED = 4;
 
-/** Core throws the rule that was broken, as a string. */
-const checked = (code, call) => {
-  try {
-    return call();
-  } catch (error) {
-    throw typeof error === "string" ? invalid(code, error) : error;
-  }
-};
-
 /** Whether this page is at that URL, whatever its query. */
 const isAt = (url) => {
   if (!url || !location) return false;
@@ -75,9 +73,6 @@ const isAt = (url) => {
 
 /** Every patch, by its function. */
 const patches = new WeakMap();
-
-/** The refused request that a step-up event is about. */
-const refusals = new WeakMap();
 
 /** The authorization response that the page's address held. */
 let callback;
@@ -95,7 +90,7 @@ export class TokenWard extends EventTarget {
   #signOuts = new Mailbox();
   #gate = {
     core: undefined,
-    wait: (after, since, signal) => this.#wait((core) => core.wait(after, since), signal),
+    wait: (after, since, signal) => this.#wait((core) => core.step(WAIT, after, since), signal),
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
   };
@@ -103,25 +98,30 @@ export class TokenWard extends EventTarget {
   #patch;
   /** The request whose refusal Core is told of. */
   #refused;
+  /** The refused request that a step-up event is about. */
+  #refusals = new WeakMap();
   #closing = new AbortController();
   #options;
   #signIn;
   #channel;
   #restoring;
+  #user = null;
+  /** The token set that `#user` was read with. */
+  #userStamp;
 
   constructor(key, options) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
     this.#options = options;
     this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
-    this.#core = this.#gate.core = checked("invalid_option", () => new Core(options, Math.random(), this.#host(options)));
+    this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), this.#host(options)));
     this.#listen(scopeOf(options));
   }
 
   static async create(options) {
     const read = readOptions(options);
     // Before anything else: nobody may find the code in the address.
-    if (isAt(read.redirectUri) || isAt(read.relayUri)) {
+    if ([read.redirectUri, read.relayUri].some(isAt)) {
       const answer = takeAnswer();
       if (answer && relay(answer)) return never();
       callback = answer ?? callback;
@@ -131,39 +131,48 @@ export class TokenWard extends EventTarget {
   }
 
   get signedIn() {
-    return this.#core?.signedIn ?? false;
+    return this.#core?.step(SIGNED_IN) ?? false;
   }
 
   get user() {
-    return this.#core?.user ?? null;
+    const stamp = this.#core?.stamp();
+    if (stamp !== this.#userStamp) {
+      this.#userStamp = stamp;
+      const token = stamp === undefined ? null : this.#signIn.step(ID_TOKEN);
+      const claims = token && part(token, 1);
+      // The same user stays the same object.
+      if (JSON.stringify(claims) !== JSON.stringify(this.#user)) this.#user = claims && Object.freeze(claims);
+    }
+    return this.#user;
   }
 
   async signIn(options = {}) {
     const { mode, signal, stepUp, ...ask } = readSignIn(options);
     const core = this.#alive();
-    const refused = stepUp && refusals.get(stepUp);
+    const refused = stepUp && this.#refusals.get(stepUp);
     if (stepUp) {
       if (!refused) throw invalid("invalid_option", "stepUp must be a stepup event of this ward");
       ask.acrValues ??= stepUp.acrValues ?? undefined;
       ask.maxAge ??= stepUp.maxAge ?? undefined;
       ask.subject = this.user?.sub;
     }
-    signal?.throwIfAborted();
+    const stop = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]);
+    stop.throwIfAborted();
     if (mode === "redirect") {
-      const { transaction, url } = await this.#signIn.begin(ask, REDIRECT);
+      const { transaction, url } = await this.#signIn.begin(ask, REDIRECT, stop);
       keep(transaction);
       location.assign(url);
       return never();
     }
-    const { stamp } = core;
+    const stamp = core.stamp();
     // Now, while the user's click still counts.
     const popup = open("", "_blank", "popup,width=480,height=640");
     if (!popup) throw new TokenWardError("popup_blocked");
     try {
-      const { transaction, url } = await this.#signIn.begin(ask, POPUP);
+      const { transaction, url } = await this.#signIn.begin(ask, POPUP, stop);
       popup.location.replace(url);
-      const params = await this.#signIn.answer(transaction, popup, signal);
-      this.#signIn.take(stamp, await this.#signIn.finish(transaction, params, signal));
+      const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
+      this.#signIn.take(stamp, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
     }
@@ -171,7 +180,7 @@ export class TokenWard extends EventTarget {
   }
 
   async handleCallback() {
-    const { stamp } = this.#alive();
+    const stamp = this.#alive().stamp();
     const params = callback;
     callback = undefined;
     if (!params) return null;
@@ -215,14 +224,14 @@ export class TokenWard extends EventTarget {
       throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
     }
     const core = this.#alive();
-    checked("invalid_token_response", () => core.setTokens(response, now - (requestedAt ?? now)));
+    asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now)));
   }
 
   async refresh() {
     this.#alive();
     await this.#wait((core) => {
-      const waiter = core.renew();
-      if (waiter === undefined) throw new TokenWardError(core.signedIn ? "not_renewable" : "signed_out");
+      const waiter = core.step(RENEW);
+      if (waiter === undefined) throw new TokenWardError(this.signedIn ? "not_renewable" : "signed_out");
       return waiter;
     });
   }
@@ -230,7 +239,7 @@ export class TokenWard extends EventTarget {
   async signOut({ endSession = false } = {}) {
     const core = this.#alive();
     let url = endSession ? this.#signIn.step(LOGOUT_URL) : null;
-    const signingOut = this.#signOuts.collect(core.signOut());
+    const signingOut = this.#signOuts.collect(core.step(SIGN_OUT));
     this.#channel?.postMessage({ tokenward: "signout", scope: scopeOf(this.#options) });
     const { notRevoked, reached } = await signingOut;
     if (endSession) {
@@ -245,7 +254,7 @@ export class TokenWard extends EventTarget {
   }
 
   snapshot() {
-    return this.#alive().snapshot();
+    return this.#alive().step(SNAPSHOT);
   }
 
   close() {
@@ -254,7 +263,7 @@ export class TokenWard extends EventTarget {
     this.#core = this.#gate.core = undefined;
     this.#channel?.close();
     this.#closing.abort(new TokenWardError("closed"));
-    core?.close();
+    core?.step(CLOSE);
   }
 
   [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
@@ -267,9 +276,11 @@ export class TokenWard extends EventTarget {
   }
 
   async #restore() {
+    const stamp = this.#alive().stamp();
     let retryable = false;
     for (const way of this.#options.restore) {
-      if (this.signedIn) break;
+      // Somebody signed in meanwhile, or out.
+      if (this.#core?.stamp() !== stamp) break;
       await this.#wait((core) => core.step(RESTORE, WAYS.indexOf(way))).catch((error) => {
         if (error.code === "closed") throw error;
         retryable ||= error.retryable;
@@ -295,7 +306,7 @@ export class TokenWard extends EventTarget {
     signal?.throwIfAborted();
     const waiter = begin(core);
     const abort = () => {
-      core.cancel(waiter);
+      core.step(CANCEL, waiter);
       this.#waits.interrupt(waiter, { outcome: ABORTED });
     };
     signal?.addEventListener("abort", abort);
@@ -333,7 +344,7 @@ export class TokenWard extends EventTarget {
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
-      claims: (token) => Object.freeze(part(token, 1)),
+      claims: (token) => part(token, 1),
       abort: (number) => {
         running.get(number)?.abort();
         running.delete(number);
@@ -351,13 +362,14 @@ export class TokenWard extends EventTarget {
             () => replied(epoch, number, NETWORK_FAILURE),
           );
       },
-      silent: (epoch, number) => {
-        const { sub } = this.user ?? {};
-        this.#signIn.silently(begin(number), sub).then(
+      silent: (epoch, number) =>
+        this.#signIn.silently(begin(number)).then(
           (answer) => replied(epoch, number, ANSWERED, answer),
-          (error) => replied(epoch, number, CALLBACK_REJECTED, { body: error.code === "authorization_failed" ? error : undefined }),
-        );
-      },
+          (error) =>
+            error.code === "server_unavailable"
+              ? replied(epoch, number, NETWORK_FAILURE)
+              : replied(epoch, number, CALLBACK_REJECTED, { body: error.code === "authorization_failed" ? error : undefined }),
+        ),
       refresh: (epoch, number) => {
         const signal = begin(number);
         Promise.resolve()
@@ -371,7 +383,7 @@ export class TokenWard extends EventTarget {
       signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
       emit: (name, detail) => {
         const event = new CustomEvent(name, { detail: Object.freeze(detail) });
-        if (name === "stepup" && this.#refused) refusals.set(event, this.#refused);
+        if (name === "stepup" && this.#refused) this.#refusals.set(event, this.#refused);
         this.dispatchEvent(Object.assign(event, detail));
       },
     };

@@ -6,7 +6,7 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 use super::host::Host;
-use crate::engine::config::{KEYS, Options, Resource, Setup};
+use crate::engine::config::{self, Setup};
 use crate::engine::event::{Record, Value};
 use crate::engine::failure::{Answer, Cause, Exchange};
 use crate::engine::oauth::fault::Fault;
@@ -19,45 +19,21 @@ use crate::engine::token::{JwtTimes, Secret};
 
 /// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
-    let mut urls = [const { None }; KEYS.len()];
-    for (url, given) in urls.iter_mut().zip(list(&get(value, "urls"))) {
-        *url = given.as_string();
-    }
-    let mut resources = Vec::new();
-    for entry in list(&get(value, "resources")) {
-        resources.push(resource(&entry));
-    }
-    let options = Options {
-        client_id: text(value, "clientId"),
-        issuer: text(value, "issuer"),
-        urls,
-        page: text(value, "page"),
-        restores_silently: get(value, "silent").is_truthy(),
-        resources,
-        has_refresh_callback: get(value, "refresh").is_function(),
-        wait_s: get(value, "waitSeconds").as_f64(),
-        request_timeout_s: get(value, "requestTimeoutSeconds").as_f64(),
-        max_outage_s: get(value, "maxOutageSeconds").as_f64(),
-        allow_http: get(value, "dangerouslyAllowHttp").is_truthy(),
-    };
-    options.read().map_err(|broken| broken_rule(broken.key, broken.rule))
+    let resources = items(&get(value, "resources"));
+    config::read(&Js(value.clone()), &resources)
+        .map_err(|broken| broken_rule("invalid_option", broken.key, broken.rule))
 }
 
-fn resource(entry: &JsValue) -> Resource {
-    let given = get(entry, "methods");
-    let mut methods = Vec::new();
-    for method in list(&given) {
-        // What is not a string is not a method.
-        methods.push(method.as_string().unwrap_or_default());
+/// The items of a list.
+pub(super) fn items(value: &JsValue) -> Vec<Js> {
+    let mut items = Vec::new();
+    for item in list(value) {
+        items.push(Js(item));
     }
-    Resource {
-        name: text(entry, "name").unwrap_or_default(),
-        url: text(entry, "url").unwrap_or_default(),
-        methods: (!given.is_undefined()).then_some(methods),
-    }
+    items
 }
 
-pub(super) fn list(value: &JsValue) -> ArrayIntoIter {
+fn list(value: &JsValue) -> ArrayIntoIter {
     value.dyn_ref::<Array>().cloned().unwrap_or_default().into_iter()
 }
 
@@ -65,18 +41,17 @@ pub(super) fn get(object: &JsValue, key: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(key)).unwrap_or_default()
 }
 
-/// What the JavaScript side makes a `TypeError` of.
-fn broken_rule(mut key: String, rule: &str) -> JsValue {
+fn broken_rule(code: &'static str, mut key: String, rule: &str) -> JsValue {
     key.push(' ');
     key.push_str(rule);
-    JsValue::from_str(&key)
+    fault(Fault { code, detail: key, status: None })
 }
 
 /// Reads the argument of `setTokens()`.
 pub(super) fn grant(host: &Host, response: &JsValue) -> Result<Grant, JsValue> {
     // What is not an object has no members.
     let answer = token_answer(host, response).unwrap_or_default();
-    answer.read().map_err(|malformed| broken_rule(malformed.member.into(), malformed.rule))
+    answer.read().map_err(|malformed| broken_rule("invalid_token_response", malformed.member.into(), malformed.rule))
 }
 
 /// What came back of a refresh or a revocation.
@@ -130,7 +105,7 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
         identity: match member(value, "id_token") {
             Member::Text(token) => {
                 let claims = host.claims(token.expose());
-                Identity::new(token, &Js(&claims))
+                Identity::new(token, &Js(claims))
             }
             _ => None,
         },
@@ -154,7 +129,8 @@ fn member(object: &JsValue, name: &str) -> Member {
         _ if Array::is_array(&value) => {
             let mut texts = Vec::new();
             for one in list(&value) {
-                texts.extend(one.as_string());
+                // What is not a string is none of any use.
+                texts.push(one.as_string().unwrap_or_default());
             }
             Member::List(texts)
         }
@@ -163,15 +139,15 @@ fn member(object: &JsValue, name: &str) -> Member {
 }
 
 /// A JavaScript object.
-pub(super) struct Js<'a>(pub(super) &'a JsValue);
+pub(super) struct Js(pub(super) JsValue);
 
-impl Object for Js<'_> {
+impl Object for Js {
     fn get(&self, name: &str) -> Member {
-        member(self.0, name)
+        member(&self.0, name)
     }
 }
 
-/// What the JavaScript side makes a `TokenWardError` of.
+/// What the JavaScript side makes an error of: a code of `index.d.ts`, what it is about, and the HTTP status.
 pub(super) fn fault(fault: Fault) -> JsValue {
     let status = fault.status.map_or(JsValue::NULL, JsValue::from);
     Array::of3(&JsValue::from_str(fault.code), &JsValue::from_str(&fault.detail), &status).into()

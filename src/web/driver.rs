@@ -25,8 +25,6 @@ pub(super) struct Driver {
     engine: RefCell<Engine>,
     /// The header's value as a JavaScript string, made once for each token.
     authorization: RefCell<Option<(Stamp, JsValue)>>,
-    /// The claims of the ID token, parsed once for each.
-    user: RefCell<Option<(Stamp, JsValue)>>,
     timer: Timer,
     lifecycle: RefCell<Option<Lifecycle>>,
     draining: Cell<bool>,
@@ -37,7 +35,6 @@ impl Driver {
     pub(super) fn new(setup: Setup, seed: u64, host: Host) -> Rc<Self> {
         let driver = Rc::new(Self {
             authorization: RefCell::default(),
-            user: RefCell::default(),
             engine: RefCell::new(Engine::new(setup, seed, host.online())),
             host,
             timer: Timer::default(),
@@ -73,20 +70,6 @@ impl Driver {
         let value = JsValue::from_str(text.expose());
         *cached = Some((engine.stamp(), value.clone()));
         value
-    }
-
-    /// Who is signed in; `null` if that is not known.
-    pub(super) fn user(&self) -> JsValue {
-        let stamp = self.engine().identified();
-        if let Some((known, claims)) = &*self.user.borrow()
-            && *known == stamp
-        {
-            return claims.clone();
-        }
-        let token = self.engine().identity().map(|identity| identity.token.clone());
-        let claims = token.map_or(JsValue::NULL, |token| self.host.claims(token.expose()));
-        *self.user.borrow_mut() = Some((stamp, claims.clone()));
-        claims
     }
 
     fn wake(self: &Rc<Self>) {
@@ -155,7 +138,11 @@ impl Driver {
                 self.emit(&event);
             }
             Output::SignedOut(id, left, reached) => {
-                self.host.signed_out(id, left.into_iter().map(JsValue::from_str).collect::<Array>(), reached);
+                let hints = Array::new();
+                for hint in left {
+                    hints.push(&JsValue::from_str(hint));
+                }
+                self.host.signed_out(id, hints, reached);
             }
         }
     }
@@ -186,7 +173,6 @@ impl Driver {
         self.lifecycle.borrow_mut().take();
         self.engine().close();
         self.authorization.borrow_mut().take();
-        self.user.borrow_mut().take();
         self.drain();
     }
 }

@@ -22,7 +22,7 @@ impl Core {
     /// Reads the options.
     ///
     /// # Errors
-    /// A string that names the key and the rule it breaks.
+    /// `invalid_option`, as an array: see [`Core::step`].
     #[wasm_bindgen(constructor)]
     pub fn new(options: &JsValue, seed: f64, host: Host) -> Result<Core, JsValue> {
         let setup = convert::options(options)?;
@@ -62,19 +62,6 @@ impl Core {
         convert::stamp_to_js(self.driver.engine().stamp())
     }
 
-    /// Waits for a token newer than `after`; the host's `settle` ends it. `since` is when the request began to wait.
-    pub fn wait(&self, after: f64, since: f64) -> u32 {
-        let waiter = self.driver.engine().wait(convert::stamp_from_js(after), since as u64);
-        self.driver.drain();
-        waiter
-    }
-
-    /// Ends a wait that nobody cares for any more.
-    pub fn cancel(&self, waiter: u32) {
-        self.driver.engine().cancel(waiter);
-        self.driver.drain();
-    }
-
     /// A request that went out with the token of `stamp` was refused; `answer` has `status`, `challenge` and
     /// `redirectedTo`. `true`: authorise it anew, after `stamp`, and repeat it.
     pub fn refused(&self, rule: u32, method: &str, flags: u32, stamp: f64, replayed: bool, answer: &JsValue) -> bool {
@@ -99,13 +86,33 @@ impl Core {
         self.driver.engine().answered(Ticket { epoch, number }, &exchange, now);
         self.driver.drain();
     }
+}
+
+/// What JavaScript asks for by [`Core::step`].
+impl Core {
+    /// Whether there is a session.
+    pub fn signed_in(&self) -> bool {
+        self.driver.engine().signed_in()
+    }
+
+    /// Waits for a token newer than `after`; the host's `settle` ends it. `since` is when the request began to wait.
+    pub fn wait(&self, after: f64, since: f64) -> u32 {
+        let waiter = self.driver.engine().wait(convert::stamp_from_js(after), since as u64);
+        self.driver.drain();
+        waiter
+    }
+
+    /// Ends a wait that nobody cares for any more.
+    pub fn cancel(&self, waiter: u32) {
+        self.driver.engine().cancel(waiter);
+        self.driver.drain();
+    }
 
     /// Takes a token response; `age_ms` is how long ago its request was sent; negative
     /// counts as now.
     ///
     /// # Errors
-    /// A string that names the member and the rule it breaks.
-    #[wasm_bindgen(js_name = setTokens)]
+    /// `invalid_token_response`, as an array: see [`Core::step`].
     pub fn set_tokens(&self, response: &JsValue, age_ms: f64) -> Result<(), JsValue> {
         let grant = convert::grant(&self.driver.host, response)?;
         let now = self.driver.now();
@@ -123,18 +130,11 @@ impl Core {
     }
 
     /// Signs out; the host's `signedOut` tells what the server confirmed.
-    #[wasm_bindgen(js_name = signOut)]
     pub fn sign_out(&self) -> u32 {
         let now = self.driver.now();
         let id = self.driver.engine().sign_out(Reason::SignOut, now);
         self.driver.drain();
         id
-    }
-
-    /// Whether there is a session.
-    #[wasm_bindgen(getter, js_name = signedIn)]
-    pub fn signed_in(&self) -> bool {
-        self.driver.engine().signed_in()
     }
 
     /// See `Snapshot` in `index.d.ts`.

@@ -3,7 +3,7 @@
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{self, Js, fault, get, list};
+use super::convert::{self, Js, fault, get};
 use super::handler::Core;
 use crate::engine::event::Value;
 use crate::engine::oauth::fault::Fault;
@@ -26,86 +26,94 @@ const ENDPOINTS: [Endpoint; 8] = [
 
 #[wasm_bindgen]
 impl Core {
-    /// The steps of a sign-in, by number; `sign-in.js` has their names. One function, since each that is exported costs a
+    /// Whatever is not called for each request, by number; `steps.js` has the names. One function, since each that is exported costs a
     /// quarter of a kilobyte.
     ///
     /// # Errors
     /// An array of a code of `index.d.ts`, what it is about, and the HTTP status.
     pub fn step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<JsValue, JsValue> {
+        let (first, second) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
+        match step {
+            0 => return Ok(self.signed_in().into()),
+            1 => return Ok(self.wait(first, second).into()),
+            2 => self.cancel(first as u32),
+            3 => self.set_tokens(a, second)?,
+            4 => return Ok(self.renew().into()),
+            5 => return Ok(self.sign_out().into()),
+            6 => return Ok(self.snapshot()),
+            7 => self.close(),
+            _ => return self.sign_in_step(step, a, b, c),
+        }
+        Ok(JsValue::UNDEFINED)
+    }
+}
+
+impl Core {
+    fn sign_in_step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<JsValue, JsValue> {
         let done = self.take_step(step, a, b, c);
         self.driver.drain();
         done.map(convert::value_to_js).map_err(fault)
     }
 
-    /// The claims of the ID token; `null` if there is none.
-    #[wasm_bindgen(getter)]
-    pub fn user(&self) -> JsValue {
-        self.driver.user()
-    }
-}
-
-impl Core {
     fn take_step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<Value, Fault> {
         let now = self.driver.now();
         let number = a.as_f64().unwrap_or_default();
         // Before the engine is borrowed: it calls into JavaScript.
         let exchange = convert::exchange(&self.driver.host, 0, a, now);
         let mut engine = self.driver.engine();
-        let (a, b, c) = (Js(a), Js(b), Js(c));
+        let (a, b, c) = (Js(a.clone()), Js(b.clone()), Js(c.clone()));
         let found: Result<Option<Secret>, Fault> = match step {
             // The URL of an endpoint, by its place in `Endpoint`.
-            0 => {
+            8 => {
                 let endpoint = ENDPOINTS.get(number as usize).copied().unwrap_or(Endpoint::Token);
                 engine.endpoint(endpoint).map(Some)
             }
             // The bytes `a` in base64url, and as `at_hash`.
-            1 => Ok(Some(Secret::new(base64url(&bytes(a.0))))),
-            2 => Ok(Some(Secret::new(at_hash(&bytes(a.0))))),
+            9 => Ok(Some(Secret::new(base64url(&bytes(&a.0))))),
+            10 => Ok(Some(Secret::new(at_hash(&bytes(&a.0))))),
             // The authorization request of the transaction `a`.
-            3 => engine.authorization_request(&a).map(Some),
+            11 => engine.authorization_request(&a).map(Some),
             // Where to push it; nothing: nowhere.
-            4 => engine.push_to(&a),
+            12 => engine.push_to(&a),
             // What stands for it, by the answer `a` to the push.
-            5 => engine.pushed(&exchange, &Js(&get(a.0, "body"))).map(Some),
+            13 => engine.pushed(&exchange, &Js(get(&a.0, "body"))).map(Some),
             // The URL for the request `a`.
-            6 => engine.authorization_url(&Secret::new(a.0.as_string().unwrap_or_default())).map(Some),
+            14 => engine.authorization_url(&Secret::new(a.0.as_string().unwrap_or_default())).map(Some),
             // The token request for the answer `b` to the transaction `a`.
-            7 => engine.code_request(&a, &b, now).map(Some),
+            15 => engine.code_request(&a, &b, now).map(Some),
             // Judges the answer `a` to the token request of the transaction `b`, all but the signature of its ID token,
             // whose claims are `c`.
-            8 => engine.check_answer(&exchange, &b, &c, now).map(|()| None),
+            16 => engine.check_answer(&exchange, &b, &c, now).map(|()| None),
             // Takes the tokens of the answer `a`, of a sign-in that began at the stamp `b`; `c` is how long ago, in
             // milliseconds, the token request was sent.
-            9 => {
+            17 => {
                 let began = convert::stamp_from_js(b.0.as_f64().unwrap_or_default()).unwrap_or_default();
                 let sent = now.minus(c.0.as_f64().unwrap_or_default() as u64);
                 engine.sign_in(&exchange, began, sent, now).map(|()| None)
             }
             // Where to go to end the session at the server; nothing if it has no such place.
-            10 => Ok(engine.logout_url()),
+            18 => Ok(engine.logout_url()),
             // Another tab signed out, or the server did: `a` has `iss` and `sid` then.
-            11 => {
-                let (issuer, session) = (convert::text(a.0, "iss"), convert::text(a.0, "sid"));
+            19 => {
+                let (issuer, session) = (convert::text(&a.0, "iss"), convert::text(&a.0, "sid"));
                 engine.signed_out_elsewhere(issuer.as_deref(), session.as_deref(), now);
                 Ok(None)
             }
-            // Where the server's metadata may be.
-            12 => return Ok(Value::List(engine.metadata_urls().into_iter().map(Value::Text).collect())),
+            // The ID token; nothing if there is none.
+            24 => Ok(engine.identity().map(|identity| identity.token.clone())),
+            // Where the server's metadata are, 1 by RFC 8414; nothing: they are not needed.
+            20 => Ok(engine.metadata_url(number == 1.0).map(Secret::new)),
             // Takes the metadata `a`, URLs parsed.
-            13 => engine.discovered(&a).map(|()| None),
+            21 => engine.discovered(&a).map(|()| None),
             // Which of the keys `b` verifies a JWS with the header `a`, and how; nothing: fetch the keys and ask again with
             // `c`.
-            14 => {
-                let mut keys = Vec::new();
-                for key in list(b.0) {
-                    keys.push(key);
-                }
-                let keys: Vec<Js<'_>> = keys.iter().map(Js).collect();
-                let Some((at, how)) = engine.key(&a, &keys, c.0.is_truthy(), now)? else { return Ok(Value::Null) };
+            22 => {
+                let found = engine.key(&a, &convert::items(&b.0), c.0.is_truthy(), now)?;
+                let Some((at, how)) = found else { return Ok(Value::Null) };
                 return Ok(Value::List(vec![Value::Number(at as f64), Value::Name(how)]));
             }
             // Looks for a session: 0 at the backend, 1 in a hidden frame. Gives a waiter.
-            15 => {
+            23 => {
                 let way = if number == 0.0 { Way::Session } else { Way::Silent };
                 return Ok(Value::Number(engine.restore(way, now).into()));
             }

@@ -2,12 +2,14 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
 
 mod oidc;
+mod options;
 mod servers;
 
 pub use oidc::*;
+pub use options::*;
 use proptest::test_runner::Config as ProptestConfig;
 pub use servers::*;
-use tokenward::engine::config::{KEYS, Options, Resource};
+use tokenward::engine::config::KEYS;
 use tokenward::engine::event::{Event, Reason, Record, Value};
 use tokenward::engine::failure::{Answer, Cause, Exchange};
 use tokenward::engine::oauth::response::{Grant, Member, TokenAnswer};

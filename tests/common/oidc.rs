@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tokenward::engine::Work;
-use tokenward::engine::config::Options;
 use tokenward::engine::failure::Exchange;
 use tokenward::engine::oauth::fault::Fault;
 use tokenward::engine::oauth::id_token::Identity;
@@ -12,7 +11,7 @@ use tokenward::engine::oauth::response::{Member, TokenAnswer};
 use tokenward::engine::session::{Stamp, WaiterId, Way};
 use tokenward::engine::token::{JwtTimes, Secret};
 
-use super::{START, World, answered, options, response, text, with_url};
+use super::{Options, START, World, answered, options, response, text, with_url};
 
 pub const ISSUER: &str = "https://id.test";
 pub const PAGE: &str = "https://app.test/orders?page=2";
@@ -151,7 +150,7 @@ pub fn code_answer() -> Json {
 
 /// A ward that signs in by the issuer's metadata, and has not fetched them.
 pub fn issuer_options() -> Options {
-    let options = Options { issuer: Some(ISSUER.into()), page: Some("https://app.test".into()), ..options() };
+    let options = Options { issuer: Some(ISSUER.into()), page: Some("https://app.test/".into()), ..options() };
     let options = with_url(with_url(options, "endpoints.token", ""), "endpoints.revocation", "");
     with_url(with_url(options, "issuer", "https://id.test/"), "redirectUri", REDIRECT_URI)
 }

@@ -132,7 +132,6 @@ describe("where the endpoints come from:", () => {
     assert.equal(result.status, 200);
     assert.deepEqual([result.signedIn, result.user, result.stored], [true, null, []]);
     assert.equal(auth.discoveryRequests.length + auth.jwksRequests.filter(({ headers }) => headers.origin).length, 0);
-    assert.equal(auth.authorizationRequests[0].params.nonce, undefined);
   });
 
   test("an endpoint among the options goes before the metadata's", async (t) => {

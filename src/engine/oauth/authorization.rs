@@ -37,9 +37,8 @@ const OPTIONAL: [(&str, &str); 7] = [
 ];
 
 /// Parameters that have rules of their own, so that `extraParams` may not hold them.
-const OWN: &[u8] =
-    b" client_id response_type redirect_uri scope state nonce code_challenge code_challenge_method prompt \
-    login_hint max_age acr_values ui_locales resource request request_uri response_mode ";
+const OWN: &str = "client_id response_type redirect_uri scope state nonce code_challenge code_challenge_method prompt \
+    login_hint max_age acr_values ui_locales resource request request_uri response_mode";
 
 /// The authorization request of a transaction, `application/x-www-form-urlencoded`.
 ///
@@ -50,8 +49,7 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     let Some(redirect_uri) = transaction.text("redirectUri") else {
         return invalid("redirectUri must be set to sign in");
     };
-    let openid = is_openid(transaction);
-    if openid && server.issuer.is_none() {
+    if is_openid(transaction) && server.issuer.is_none() {
         return invalid("issuer must be set to sign in with the scope openid");
     }
     let origin_of = |name| transaction.text(name).as_deref().and_then(origin).map(String::from);
@@ -65,19 +63,14 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     form.add("code_challenge_method", "S256");
     form.add_text("code_challenge", transaction, "challenge");
     form.add_text("state", transaction, "state");
-    if openid {
-        form.add_text("nonce", transaction, "nonce");
-    }
+    form.add_text("nonce", transaction, "nonce");
     for (option, name) in OPTIONAL {
         form.add_text(name, transaction, option);
     }
     let extra = transaction.texts("extraParams");
     for pair in extra.chunks_exact(2) {
         if let [name, value] = pair {
-            let mut word = String::from(" ");
-            word.push_str(name);
-            word.push(' ');
-            if OWN.windows(word.len()).any(|own| own == word.as_bytes()) {
+            if has_word(OWN, name) {
                 return invalid("extraParams must not hold a parameter that has a rule of its own");
             }
             form.add(name, value);
@@ -119,11 +112,10 @@ pub fn answered(
         return fault("transaction_expired");
     }
     // RFC 9207 section 2.4. The transaction is bound to the issuer that was asked.
-    let is_named = answer.has("iss");
-    if transaction.text("issuer") != server.issuer
-        || is_named && server.issuer.is_some() && answer.text("iss") != server.issuer
-        || !is_named && server.names_itself
-    {
+    let asked = server.issuer.as_deref().unwrap_or_default();
+    let is_bound = transaction.text("issuer").unwrap_or_default() == asked
+        && (answer.is("iss", asked) || asked.is_empty() || !answer.has("iss") && !server.names_itself);
+    if !is_bound {
         return fault("issuer_mismatch");
     }
     if answer.has("error") || !answer.has("code") {

@@ -13,6 +13,7 @@ pub struct Fault {
 
 impl Fault {
     /// Without a status.
+    #[inline(never)]
     pub fn new(code: &'static str, detail: &str) -> Self {
         Self { code, detail: detail.into(), status: None }
     }

@@ -43,8 +43,8 @@ const MEMBERS: [&str; 8] = [
 pub struct Server {
     /// To the letter as the app wrote it.
     pub issuer: Option<String>,
-    /// URLs as the browser's parser serialised them, by [`Endpoint`], and others after them.
-    pub urls: [Option<String>; 12],
+    /// URLs as the browser's parser serialised them, by [`Endpoint`], and others after them; empty where there is none.
+    pub urls: Vec<String>,
     /// See `dangerouslyAllowHttp`.
     pub allow_http: bool,
     /// RFC 9126 section 5: it takes no other requests.
@@ -56,22 +56,27 @@ pub struct Server {
 impl Server {
     /// The URL of an endpoint.
     pub fn endpoint(&self, endpoint: Endpoint) -> Option<&String> {
-        self.urls.get(endpoint as usize)?.as_ref()
+        self.url(endpoint as usize)
     }
 
-    /// Where the metadata may be: OpenID Connect Discovery section 4.1, RFC 8414 section 3.1. Nowhere if the endpoints
+    /// The URL in this place.
+    pub fn url(&self, at: usize) -> Option<&String> {
+        self.urls.get(at).filter(|url| !url.is_empty())
+    }
+
+    /// Where the metadata are: by OpenID Connect Discovery section 4.1, or by RFC 8414 section 3.1. Nowhere if the endpoints
     /// are configured.
-    pub fn metadata_urls(&self) -> Vec<String> {
-        let Some(issuer) = self.issuer.as_ref().filter(|_| self.endpoint(Endpoint::Token).is_none()) else {
-            return Vec::new();
-        };
-        let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
-        let at = origin(issuer).map_or(issuer.len(), str::len);
-        let mut openid = String::from(issuer);
-        openid.push_str("/.well-known/openid-configuration");
-        let mut oauth = String::from(issuer);
-        oauth.insert_str(at, "/.well-known/oauth-authorization-server");
-        vec![openid, oauth]
+    pub fn metadata_url(&self, by_rfc8414: bool) -> Option<String> {
+        let issuer = self.issuer.as_ref().filter(|_| self.endpoint(Endpoint::Token).is_none())?;
+        let mut url = String::from(issuer.strip_suffix('/').unwrap_or(issuer));
+        if by_rfc8414 {
+            // Between the host and the path. An issuer without a path has no slash after its host.
+            let host_end = origin(&url).map_or(url.len(), str::len);
+            url.insert_str(host_end, "/.well-known/oauth-authorization-server");
+        } else {
+            url.push_str("/.well-known/openid-configuration");
+        }
+        Some(url)
     }
 
     /// Takes the metadata; URLs as the browser's parser serialised them. Configured endpoints stay.
@@ -82,22 +87,17 @@ impl Server {
         if self.issuer.is_none() || metadata.text("issuer") != self.issuer {
             return Err(Fault::new("issuer_mismatch", "issuer"));
         }
-        let url = |at: usize| metadata.text(MEMBERS.get(at).copied().unwrap_or_default());
-        for (at, known) in self.urls.iter().enumerate() {
-            let broken = match (known, url(at)) {
-                (None, Some(url)) => check_endpoint(&url, self.allow_http).is_err(),
-                (None, None) => at == Endpoint::Token as usize,
-                _ => false,
-            };
-            if broken {
-                return Err(Fault::new("metadata_invalid", MEMBERS.get(at).copied().unwrap_or_default()));
+        let mut urls = Vec::new();
+        for (at, name) in MEMBERS.into_iter().enumerate() {
+            let found = self.url(at).cloned().or_else(|| metadata.text(name));
+            let is_needed = at == Endpoint::Token as usize || found.is_some();
+            let url = found.unwrap_or_default();
+            if is_needed && check_endpoint(&url, self.allow_http).is_err() {
+                return Err(Fault::new("metadata_invalid", name));
             }
+            urls.push(url);
         }
-        for (at, known) in self.urls.iter_mut().enumerate() {
-            if known.is_none() {
-                *known = url(at);
-            }
-        }
+        self.urls = urls;
         self.requires_pushed = metadata.flag("require_pushed_authorization_requests");
         self.names_itself = metadata.flag("authorization_response_iss_parameter_supported");
         Ok(())

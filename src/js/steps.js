@@ -1,0 +1,27 @@
+// What Core.step() is asked for, and with which arguments `web/sign_in.rs` says.
+export const SIGNED_IN = 0;
+export const WAIT = 1;
+export const CANCEL = 2;
+export const SET_TOKENS = 3;
+export const RENEW = 4;
+export const SIGN_OUT = 5;
+export const SNAPSHOT = 6;
+export const CLOSE = 7;
+export const ENDPOINT = 8;
+export const BASE64URL = 9;
+export const AT_HASH = 10;
+export const REQUEST = 11;
+export const PUSH_TO = 12;
+export const PUSHED = 13;
+export const URL_FOR = 14;
+export const CODE_REQUEST = 15;
+export const CHECK = 16;
+export const TAKE = 17;
+export const LOGOUT_URL = 18;
+export const SIGNED_OUT_ELSEWHERE = 19;
+export const METADATA_URL = 20;
+export const DISCOVERED = 21;
+export const KEY = 22;
+export const RESTORE = 23;
+export const ID_TOKEN = 24;
+export const TIMEOUT_MS = 25;
