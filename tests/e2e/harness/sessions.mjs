@@ -48,14 +48,13 @@ export async function signInAtBackend({ auth, page }, user = "ada") {
   auth.settings.autoLogin = autoLogin;
 }
 
-/** Opens a tab, or a window where the engine has no tabs, and stays in the one it was in. */
-export async function newTab(t) {
+/** Opens a tab, which ends with the test, and stays in the one it was in. */
+export async function newTab() {
   const driver = browserDriver();
   const first = await driver.getWindowHandle();
   await driver.switchTo().newWindow("tab");
   const tab = await driver.getWindowHandle();
   await driver.switchTo().window(first);
-  t?.after(() => inTab(tab, () => driver.close()));
   return tab;
 }
 
