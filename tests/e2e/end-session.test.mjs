@@ -255,3 +255,11 @@ describe("a sign-out while an answer is held:", () => {
     assert.deepEqual([failed.code, somebody, types], ["signed_out", false, []]);
   });
 });
+
+test("after a sign-out the same ward can sign in again", async (t) => {
+  const staged = await signedIn(t);
+  await signOut(staged);
+  const { failed, user, types } = await staged.byPopup();
+  assert.equal(failed, undefined);
+  assert.deepEqual([user.sub, types], ["ada", ["signedin", "signedout", "signedin"]]);
+});

@@ -315,6 +315,13 @@ describe("a session without a refresh token", () => {
     assert.equal((await staged.page.run((kit) => kit.call())).status, 401);
   });
 
+  test("ends when somebody else has signed in at the server", async (t) => {
+    const staged = await known(t);
+    await unrenewable(staged);
+    await signInElsewhere(staged, "bob");
+    assert.deepEqual(await renew(staged), { type: "signedout", reason: "user_changed", signedIn: false, user: null });
+  });
+
   for (const { what, fault, more } of [
     { what: "that is in trouble", fault: refusing("temporarily_unavailable") },
     { what: "that refuses frames", fault: DENY, more: SLOW },

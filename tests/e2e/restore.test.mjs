@@ -254,6 +254,16 @@ describe("while restore() waits,", () => {
     assert.deepEqual([asked(staged).length, staged.frames()], [1, 0]);
   });
 
+  test("signOut() ends it, and nobody is signed in", async (t) => {
+    const staged = await begun(t);
+    const result = await staged.page.run((kit) => kit.ward.signOut());
+    assert.deepEqual(result, { revoked: true, notRevoked: [] });
+    const { value, signedIn, user, types } = await staged.goOn();
+    assert.deepEqual({ value, signedIn, user, types }, { value: NOBODY, signedIn: false, user: null, types: [] });
+    assert.equal(staged.backend.requests.filter(({ route }) => route === "signOut").length, 1);
+    assert.equal(staged.frames(), 0);
+  });
+
   test("close() ends it", async (t) => {
     const staged = await begun(t);
     await staged.page.run((kit) => kit.ward.close());

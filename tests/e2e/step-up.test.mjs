@@ -251,6 +251,11 @@ describe("an event that is not the ward's own is refused:", () => {
       return event;
     },
     "a text": () => "stepup",
+    "another ward's": async (kit) => {
+      const { stepUp } = kit;
+      await kit.create(kit.discovered());
+      return stepUp;
+    },
   };
   for (const [what, event] of Object.entries(events)) {
     test(what, async (t) => {
