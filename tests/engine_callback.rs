@@ -204,3 +204,15 @@ fn with_openid_there_has_to_be_an_id_token() {
     let wrong = judged(&renewed("access-1", None), &transaction(), &claims().with("nonce", "other"));
     assert_eq!(wrong, Err(Fault::new("id_token_invalid", "nonce")));
 }
+
+#[test]
+fn an_id_token_that_was_not_asked_for_has_to_be_right_all_the_same() {
+    let plain = transaction().with("scope", "orders");
+    let judge = |claims: &Json| judged(&renewed("access-1", None), &plain, claims).map_err(|fault| fault.detail);
+    assert_eq!(judge(&claims()), Ok(()));
+    for (claim, wrong) in
+        [("iss", json!("https://evil.test")), ("aud", json!("other")), ("exp", json!(1)), ("nonce", Value::Null)]
+    {
+        assert_eq!(judge(&claims().with(claim, wrong)), Err(claim.into()));
+    }
+}

@@ -121,6 +121,8 @@ fn the_audience_holds_this_client_alone_or_authorizes_it() {
     let several = claims().with("aud", json!(["spa", "api"]));
     assert_eq!(checked(&several, &transaction()), Err("azp"), "several, and nobody says who may");
     assert_eq!(checked(&several.with("azp", "api"), &transaction()), Err("azp"));
+    let odd = claims().with("aud", json!(["spa", 1]));
+    assert_eq!(checked(&odd, &transaction()), Err("azp"), "whatever the other one is");
     assert_eq!(checked(&several.with("azp", "spa"), &transaction()), Ok(()));
     assert_eq!(checked(&claims().with("aud", json!(["spa"])), &transaction()), Ok(()));
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokenward::engine::Work;
 use tokenward::engine::event::Reason;
 use tokenward::engine::failure::{Cause, Exchange};
-use tokenward::engine::session::Settled;
+use tokenward::engine::session::{Settled, Way};
 
 const ALL: [&str; 3] = ["refresh_token", "access_token", "session"];
 
@@ -133,13 +133,13 @@ fn who_was_reached_is_told_of_each_apart() {
     world.sign_in(identified_renewal("access-2", None, "user-1"), began).expect("signed in");
     world.sign_out();
     let tickets: Vec<_> = world.revoking.iter().map(|(ticket, _)| *ticket).collect();
-    for ticket in &tickets[..2] {
-        world.answer_ticket(*ticket, network_failure());
-    }
+    world.answer_ticket(tickets[0], network_failure());
     for ticket in &tickets[2..] {
         world.answer_ticket(*ticket, answered(204, None));
     }
-    assert_eq!(world.reached, [false, true]);
+    assert_eq!(world.reached, [true], "the other one's silence is not held against it");
+    world.answer_ticket(tickets[1], answered(204, None));
+    assert_eq!(world.reached, [true, false]);
 }
 
 /// The logout request's URL, and its fields in the order of their names.
@@ -255,4 +255,33 @@ fn who_is_not_signed_in_hears_nothing() {
     world.signed_out_elsewhere(None, None);
     assert_eq!(world.event_names(), ["signedout"]);
     assert_eq!(works(&world).len(), 3, "once");
+}
+
+#[test]
+fn a_sign_out_elsewhere_ends_the_search_for_a_session() {
+    // The other tab tells of it before the backend has ended the session: it could be found once more.
+    let mut world = World::discovered(session_options());
+    let waiter = world.restore(Way::Session);
+    let ticket = world.flight();
+    world.signed_out_elsewhere(Some("https://other.test"), None);
+    assert_eq!(world.settled_as(waiter), None);
+    world.signed_out_elsewhere(None, None);
+    assert_eq!(world.settled_as(waiter), Some(Settled::SignedOut));
+    assert_eq!(world.aborted, [ticket]);
+    assert_eq!(works(&world), ["the backend"]);
+    world.answer_ticket(ticket, renewed("access-1", None));
+    assert!(!world.engine.signed_in());
+    assert_eq!(world.events, []);
+}
+
+#[test]
+fn a_backend_s_id_token_is_another_client_s() {
+    let mut world = World::discovered(session_options());
+    world.restore(Way::Session);
+    world.answer(identified_renewal("access-1", None, "user-1"));
+    assert_eq!(world.user(), Some("user-1"));
+    assert_eq!(logout(&world).expect("an endpoint").1, [field("client_id", "spa")], "no hint of the two together");
+    let began = world.engine.stamp();
+    world.sign_in(identified_renewal("access-2", None, "user-1"), began).expect("signed in");
+    assert_eq!(logout(&world).expect("an endpoint").1.len(), 2, "this one is ours");
 }

@@ -5,7 +5,7 @@ mod web_host;
 
 use std::rc::Rc;
 
-use js_sys::{Object, Reflect};
+use js_sys::Object;
 use tokenward::web::{Core, Host};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -18,11 +18,12 @@ const SEND: u32 = 1;
 const WAIT: u32 = 2;
 
 #[wasm_bindgen_test]
-fn a_broken_rule_is_a_string_that_names_the_key() {
+fn a_broken_rule_is_named() {
     let host = make_host();
     let bad = parse(r#"{ "resources": [{ "name": "resources[0]", "url": "http://api.test/" }] }"#);
-    let error = Core::new(&bad, 1.0, host.unchecked_into::<Host>()).err().and_then(|error| error.as_string());
-    assert!(error.expect("a string").starts_with("resources[0].url must be https:"));
+    let error = Core::new(&bad, 1.0, host.unchecked_into::<Host>()).err().expect("a broken rule");
+    let message = "resources[0].url must be https: (http: is for loopback hosts, or with dangerouslyAllowHttp)";
+    assert_eq!(json(&error), format!(r#"["invalid_option","{message}",null]"#));
     restore_timers();
 }
 
@@ -134,7 +135,7 @@ fn a_jwt_without_expires_in_lives_as_long_as_it_says() {
 
 #[wasm_bindgen_test]
 fn what_the_callback_returns_is_read_like_an_answer() {
-    let options = r#"{ "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }] }"#;
+    let options = r#"{ "calls": true, "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }] }"#;
     let cases = [
         (4, r#"{ "body": { "access_token": "AT2", "expires_in": 100 } }"#, true),
         (4, r#"{ "body": "not an object" }"#, true),
@@ -143,11 +144,7 @@ fn what_the_callback_returns_is_read_like_an_answer() {
         (3, r#"{ "body": { "error": "invalid_grant" } }"#, false),
     ];
     for (how, answer, goes_on) in cases {
-        let given = parse(options);
-        Reflect::set(&given, &"refresh".into(), &js_sys::Function::new_no_args("")).expect("set");
-        let host = make_host();
-        let core = Core::new(&given, 1.0, host.clone().unchecked_into::<Host>()).expect("options");
-        let world = World { host, core };
+        let world = World::new(options);
         world.core.set_tokens(&parse(r#"{ "access_token": "AT1", "expires_in": 100 }"#), 0.0).expect("tokens");
         assert_eq!(world.sleep_until("refresh", 76_000.0), [r#"["refresh",0,1]"#]);
         world.core.replied(0, 1, how, &parse(answer));

@@ -13,28 +13,31 @@ wasm_bindgen_test_configure!(run_in_browser);
 const ISSUER_OPTIONS: &str = r#"{
     "clientId": "spa",
     "issuer": "https://id.test",
-    "page": "https://app.test",
+    "page": "https://app.test/orders",
     "silent": true,
     "urls": [null, null, "https://app.test/session", "https://app.test/session/end", null, null, null, null,
         "https://app.test/callback", null, null, "https://id.test/"],
     "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }]
 }"#;
 
-// The steps of `sign-in.js`.
-const ENDPOINT: u8 = 0;
-const BASE64URL: u8 = 1;
-const AT_HASH: u8 = 2;
-const REQUEST: u8 = 3;
-const CODE_REQUEST: u8 = 7;
-const CHECK: u8 = 8;
-const SIGN_IN: u8 = 9;
-const LOGOUT_URL: u8 = 10;
-const SIGNED_OUT_ELSEWHERE: u8 = 11;
-const METADATA_URLS: u8 = 12;
-const DISCOVERED: u8 = 13;
-const KEY: u8 = 14;
-const RESTORE: u8 = 15;
-const TIMEOUT_MS: u8 = 16;
+// The numbers of `steps.js`.
+const SET_TOKENS: u8 = 3;
+const SIGN_OUT: u8 = 5;
+const ENDPOINT: u8 = 8;
+const BASE64URL: u8 = 9;
+const AT_HASH: u8 = 10;
+const REQUEST: u8 = 11;
+const CODE_REQUEST: u8 = 15;
+const CHECK: u8 = 16;
+const TAKE: u8 = 17;
+const LOGOUT_URL: u8 = 18;
+const SIGNED_OUT_ELSEWHERE: u8 = 19;
+const METADATA_URL: u8 = 20;
+const DISCOVERED: u8 = 21;
+const KEY: u8 = 22;
+const RESTORE: u8 = 23;
+const ID_TOKEN: u8 = 24;
+const TIMEOUT_MS: u8 = 25;
 
 const METADATA: &str = r#"{
     "issuer": "https://id.test",
@@ -68,10 +71,9 @@ impl World {
 fn a_sign_in_goes_step_by_step() {
     let world = World::new(ISSUER_OPTIONS);
     assert_eq!(world.step(ENDPOINT, &["0"]), r#"["endpoint_unknown","token_endpoint",null]"#);
-    assert_eq!(
-        world.step(METADATA_URLS, &[]),
-        r#"["https://id.test/.well-known/openid-configuration","https://id.test/.well-known/oauth-authorization-server"]"#
-    );
+    let well_known = |which| world.step(METADATA_URL, &[which]);
+    assert_eq!(well_known("0"), r#""https://id.test/.well-known/openid-configuration""#);
+    assert_eq!(well_known("1"), r#""https://id.test/.well-known/oauth-authorization-server""#);
     assert_eq!(world.step(DISCOVERED, &["{}"]), r#"["issuer_mismatch","issuer",null]"#);
     assert_eq!(world.step(DISCOVERED, &[METADATA]), "null");
     assert_eq!(world.step(ENDPOINT, &["0"]), r#""https://id.test/token""#);
@@ -96,13 +98,13 @@ fn a_sign_in_goes_step_by_step() {
     assert_eq!(world.step(CHECK, &[answer, TRANSACTION, claims]), "null");
     let refused = r#"{ "status": 400, "body": { "error": "invalid_grant" } }"#;
     assert_eq!(world.step(CHECK, &[refused, TRANSACTION]), r#"["token_request_failed","invalid_grant",400]"#);
-    assert!(world.core.user().is_null());
+    assert_eq!(world.step(ID_TOKEN, &[]), "null");
     // The request was sent 20 s ago.
-    assert_eq!(world.step(SIGN_IN, &[answer, &world.core.stamp().to_string(), "20000"]), "null");
+    assert_eq!(world.step(TAKE, &[answer, &world.core.stamp().to_string(), "20000"]), "null");
     assert_eq!(world.calls("emit"), [r#"["emit","signedin",{"generation":1,"expiresAt":1080000,"scope":null}]"#]);
-    assert_eq!(json(&world.core.user()), r#"{"iss":"https://id.test","sub":"user-1","sid":"sid-1"}"#);
+    assert_eq!(world.step(ID_TOKEN, &[]), r#""an.id.token""#);
     assert_eq!(world.step(LOGOUT_URL, &[]), r#""https://id.test/logout?client_id=spa&id_token_hint=an.id.token""#);
-    assert_eq!(world.step(SIGN_IN, &[answer, "4294967297", "0"]), r#"["signed_out","",null]"#);
+    assert_eq!(world.step(TAKE, &[answer, "4294967297", "0"]), r#"["signed_out","",null]"#);
 }
 
 #[wasm_bindgen_test]
@@ -143,10 +145,10 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
         &parse(r#"{ "status": 200, "body": { "access_token": "AT1", "id_token": "an.id.token" } }"#),
     );
     assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},0,0]"#)]);
-    assert_eq!(json(&world.core.user()), r#"{"iss":"https://id.test","sub":"user-1","sid":"sid-1"}"#);
+    assert_eq!(world.step(ID_TOKEN, &[]), r#""an.id.token""#);
 
-    world.core.sign_out();
-    assert!(world.core.user().is_null());
+    assert_eq!(world.step(SIGN_OUT, &[]), "1");
+    assert_eq!(world.step(ID_TOKEN, &[]), "null");
     let posts = world.calls("post");
     assert!(posts.iter().any(|post| post.contains(r#",3,"",1048576]"#)), "the backend's sign-out: {posts:?}");
 }
@@ -154,11 +156,25 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
 #[wasm_bindgen_test]
 fn a_sign_out_elsewhere_is_heard() {
     let world = World::of_issuer();
-    world.core.set_tokens(&parse(r#"{ "access_token": "AT1", "id_token": "an.id.token" }"#), 0.0).expect("tokens");
-    assert!(world.core.user().is_null(), "tokens of the app's name nobody");
+    world.step(SET_TOKENS, &[r#"{ "access_token": "AT1", "id_token": "an.id.token" }"#, "0"]);
+    assert_eq!(world.step(ID_TOKEN, &[]), "null", "tokens of the app's name nobody");
     world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://other.test", "sid": "1" }"#]);
     assert!(world.core.signed_in());
     world.calls("emit");
     world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://id.test", "sid": "1" }"#]);
     assert_eq!(world.calls("emit"), [r#"["emit","signedout",{"reason":"elsewhere","error":null}]"#]);
+}
+
+#[wasm_bindgen_test]
+fn tokens_that_break_a_rule_are_refused_by_name() {
+    let world = World::of_issuer();
+    for (response, message) in [
+        ("null", "access_token must be a string of visible ASCII characters"),
+        (r#"{ "access_token": 1 }"#, "access_token must be a string of visible ASCII characters"),
+        (r#"{ "access_token": "AT1", "token_type": "DPoP" }"#, "token_type must be Bearer"),
+    ] {
+        let error = format!(r#"["invalid_token_response","{message}",null]"#);
+        assert_eq!(world.step(SET_TOKENS, &[response, "0"]), error);
+    }
+    assert!(!world.core.signed_in());
 }

@@ -49,7 +49,7 @@ fn member(value: &Value) -> Member {
         Value::String(string) => text(string),
         Value::Number(number) => Member::Number(number.as_f64().expect("a number")),
         Value::Bool(true) => Member::True,
-        Value::Array(list) => Member::List(list.iter().filter_map(|one| one.as_str().map(Into::into)).collect()),
+        Value::Array(list) => Member::List(list.iter().map(|one| one.as_str().unwrap_or_default().into()).collect()),
         Value::Bool(false) | Value::Object(_) => Member::Other,
     }
 }

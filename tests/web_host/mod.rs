@@ -67,7 +67,7 @@ export function sleep(host, ms, until) {
 }
 
 export const restoreTimers = () => Object.assign(globalThis, natives);
-export const json = (value) => JSON.stringify(value);
+export const json = (value) => JSON.stringify(value) ?? "undefined";
 export const parse = (text) => JSON.parse(text);
 export const dispatch = (host, name) => void host.target.dispatchEvent(new Event(name));
 export const onEmit = (host, callback) => void (host.onEmit = callback);
