@@ -36,6 +36,8 @@ describe("a callback", () => {
     ["with another state", "state_mismatch", { state: "r".padEnd(44, "x") }],
     ["with a state that is a property of every object", "state_mismatch", { state: "r__proto__" }],
     ["with a state in other letters", "state_mismatch", (state) => ({ state: state.toUpperCase().replace("R", "r") })],
+    ["without a state", "state_mismatch", { state: undefined }],
+    ["with an empty state", "state_mismatch", { state: "" }],
     ["of another issuer", "issuer_mismatch", { iss: "https://evil.example" }],
     ["of the issuer with a slash", "issuer_mismatch", (_state, issuer) => ({ iss: `${issuer}/` })],
     ["with an empty issuer", "issuer_mismatch", { iss: "" }],
@@ -77,15 +79,15 @@ describe("a callback", () => {
     assertFailed(await byRedirect(), "issuer_mismatch");
   });
 
-  test("without a state is none: nobody is signed in by it, and the sign-in that was begun is as good as before", async (t) => {
-    const { auth, page, leave, finish } = await signInStage(t);
-    auth.faults.authorization = [change({ state: undefined })];
+  test("without state and issuer is none: a code may be the app's, and the sign-in that was begun is as good as before", async (t) => {
+    const { auth, app, page, leave, finish } = await signInStage(t);
     await leave();
-    const { value, signedIn, user, stored } = await finish();
-    assert.deepEqual({ value, signedIn, user }, { value: null, signedIn: false, user: null });
+    await page.visit("/?code=of-the-app");
+    const { value, signedIn, stored, url } = await finish();
+    assert.deepEqual({ value, signedIn, url }, { value: null, signedIn: false, url: `${app.origin}/?code=of-the-app` });
     assert.equal(stored.length, 1);
     assert.equal(auth.tokenRequests.length, 0);
-    await page.visit(`/?${new URL(auth.authorizationRequests[0].redirect).searchParams}&state=${stored[0].split(".")[1]}`);
+    await page.visit(auth.authorizationRequests[0].redirect);
     assertSignedIn(await finish());
   });
 

@@ -10,7 +10,7 @@ const json = { "content-type": "application/json" };
 const unavailable = [
   ["500", { status: 500 }, { status: 500 }],
   ["503 that asks to wait", { status: 503, headers: { "Retry-After": "7" } }, { status: 503 }],
-  ["429", { status: 429, body: { error: "slow_down" } }, { status: 429, error: null }],
+  ["429", { status: 429, body: { error: "slow_down" } }, { status: 429, error: "slow_down" }],
   ["500 with HTML", { status: 500, body: "<h1>Oops</h1>" }, { status: 500 }],
   ["200 with HTML", { status: 200, body: "<h1>Welcome</h1>" }, { status: 200 }],
   ["200 with JSON that is cut off", { status: 200, headers: json, body: '{"access_token":"a' }, { status: 200 }],
@@ -19,6 +19,7 @@ const unavailable = [
   ["200 with nothing", { status: 200 }, { status: 200 }],
   ["400 with HTML", { status: 400, body: "<h1>Blocked</h1>" }, { status: 400 }],
   ["400 with an error that is no code", { status: 400, body: { error: "Bad Request" } }, { status: 400 }],
+  ["400 that says it will pass", { status: 400, body: { error: "temporarily_unavailable" } }, { status: 400, error: "temporarily_unavailable" }],
   ["404", { status: 404 }, { status: 404 }],
   ["a huge answer", { transform: (body) => ({ ...body, padding: HUGE }) }, {}],
   ["a connection that is reset", { reset: true }, {}],

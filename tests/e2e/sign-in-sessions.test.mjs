@@ -146,7 +146,7 @@ describe("over a running session, by popup:", () => {
 describe("signOut() while a code is exchanged: nobody is signed in", () => {
   for (const way of ["redirect", "popup"]) {
     test(`by ${way}`, async (t) => {
-      const { auth, page, leave, pop, popped } = await signInStage(t);
+      const { auth, page, leave, pop, popped, byPopup } = await signInStage(t);
       const { held, release } = latch();
       auth.faults.token = [{ hold: held }];
       if (way === "popup") {
@@ -162,6 +162,8 @@ describe("signOut() while a code is exchanged: nobody is signed in", () => {
       await page.run((kit) => kit.ward.signOut());
       release();
       assertFailed(await popped(), "signed_out");
+      // And can be, afterwards.
+      assertSignedIn(await byPopup());
     });
   }
 
@@ -180,6 +182,21 @@ describe("signOut() while a code is exchanged: nobody is signed in", () => {
     assertNobody({ ...result, types: [] });
     assert.deepEqual(types, ["signedin", "signedout"]);
   });
+});
+
+test("somebody signs in again after signing out, as whoever they like", async (t) => {
+  const { auth, page, byPopup, byRedirect } = await signInStage(t);
+  for (const user of ["ada", "eve", "ada"]) {
+    auth.settings.autoLogin = user;
+    const { types, ...result } = await byPopup({ prompt: "login" });
+    assertSignedIn(result, user);
+    assert.deepEqual(types, ["signedin"]);
+    await page.run(async (kit) => {
+      await kit.ward.signOut();
+      kit.events.length = 0;
+    });
+  }
+  assertSignedIn(await byRedirect());
 });
 
 test("close() while a code is exchanged: `closed`, and nobody is signed in", async (t) => {
