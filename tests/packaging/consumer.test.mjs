@@ -27,14 +27,30 @@ before(() => {
   copyFileSync(join(root, "tests/types/usage.ts"), join(consumer, "usage.ts"));
 });
 
-for (const entry of ["tokenward", "tokenward/inline"]) {
+const ENTRIES = {
+  "tokenward": ["TokenWard", "TokenWardError"],
+  "tokenward/inline": ["TokenWard", "TokenWardError"],
+  "tokenward/callback": ["frontChannelLogout", "relay"],
+};
+
+for (const [entry, exports] of Object.entries(ENTRIES)) {
   test(`importing ${entry} in Node changes nothing, says nothing and ends`, () => {
     const options = { cwd: consumer, encoding: "utf8", timeout: 20_000 };
     const { stdout, stderr } = spawnSync(process.execPath, ["--no-warnings", "look.mjs", entry], options);
     assert.equal(stderr, "");
-    assert.deepEqual(JSON.parse(stdout), { exports: ["TokenWard", "TokenWardError"], changed: [] });
+    assert.deepEqual(JSON.parse(stdout), { exports, changed: [] });
   });
 }
+
+test("the functions of tokenward/callback do nothing in Node, and let it end", () => {
+  const script = `
+    import { frontChannelLogout, relay } from "tokenward/callback";
+    console.log(relay(), frontChannelLogout({ issuer: "https://id.example.com", clientId: "spa" }));`;
+  const options = { cwd: consumer, encoding: "utf8", timeout: 20_000 };
+  const args = ["--no-warnings", "--input-type=module", "--eval", script];
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, options);
+  assert.deepEqual([stdout, stderr, status], ["false undefined\n", "", 0]);
+});
 
 for (const moduleResolution of ["bundler", "nodenext"]) {
   test(`the types hold under ${moduleResolution}`, () => {

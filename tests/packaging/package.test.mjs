@@ -4,6 +4,7 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { build } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { packed, root } from "../../scripts/tools.mjs";
@@ -20,12 +21,22 @@ test("holds these files and no other", () => {
     "LICENSE-APACHE",
     "README.md",
     "SECURITY.md",
+    "dist/callback.d.ts",
+    "dist/callback.js",
     "dist/core.wasm",
     "dist/index.d.ts",
     "dist/index.js",
     "dist/inline.js",
     "package.json",
   ]);
+});
+
+test("every file of an entry is there, and callback.js is small and without WebAssembly", () => {
+  const entries = Object.values(manifest.exports).flatMap((entry) => (typeof entry === "string" ? entry : Object.values(entry)));
+  for (const entry of entries) assert.ok(files.includes(entry.replace("./", "")), entry);
+  const callback = read("dist/callback.js");
+  assert.doesNotMatch(callback, /WebAssembly\.|core\.wasm/);
+  assert.ok(callback.length < 2048, `${callback.length}`);
 });
 
 test("publint has nothing to say", async () => {
@@ -45,10 +56,13 @@ test("brings no dependency and runs nothing when installed", () => {
   }
 });
 
-test("the modules refer to nothing outside the package", () => {
+test("the modules refer to nothing outside the package", async () => {
   for (const file of modules) {
+    const entryPoints = [join(packed, file)];
+    const { metafile } = await build({ entryPoints, bundle: true, format: "esm", packages: "external", write: false, metafile: true });
+    assert.deepEqual(Object.values(metafile.inputs).map(({ imports }) => imports), [[]], file);
     const code = read(file);
-    assert.doesNotMatch(code, /\bimport\s*(\(|["'{*\w])|\bfrom\s*["']|\brequire\s*\(/, file);
+    assert.doesNotMatch(code, /\bimport\s*\(/, file);
     for (const [, , path] of code.matchAll(/new URL\((["'`])(.*?)\1,\s*import\.meta\.url\)/g)) {
       assert.ok(statSync(join(packed, dirname(file), path)).isFile(), path);
     }
