@@ -96,16 +96,23 @@ for (const signingAlg of ["RS256", "PS256", "ES256", "EdDSA"]) {
 }
 
 describe("where the endpoints come from:", () => {
-  const path = (server) => server.discoveryRequests.map(({ status }) => status);
+  const statuses = (server) => server.discoveryRequests.map(({ status }) => status);
 
-  test("RFC 8414's metadata where there are no OpenID ones", async (t) => {
-    const { auth, byRedirect } = await signInStage(t);
-    const seen = [];
-    // Each second one: once before the page is left, once after.
-    auth.faults.discovery = () => (seen.push(0) % 2 === 1 ? { status: 404, body: "<p>No.</p>" } : undefined);
-    assertSignedIn(await byRedirect());
-    assert.deepEqual(path(auth), [404, 200, 404, 200]);
-  });
+  // Where there is nothing, servers answer in many ways.
+  for (const [what, nothing] of [
+    ["404", { status: 404, body: "<p>No.</p>" }],
+    ["404 without CORS", { status: 404, cors: false }],
+    ["a page", { status: 200, body: "<p>Welcome</p>" }],
+  ]) {
+    test(`RFC 8414's metadata where there are no OpenID ones, but ${what}`, async (t) => {
+      const { auth, byRedirect } = await signInStage(t);
+      let asked = 0;
+      // Each second one: once before the page is left, once after.
+      auth.faults.discovery = () => ((asked += 1) % 2 === 1 ? nothing : undefined);
+      assertSignedIn(await byRedirect());
+      assert.deepEqual(statuses(auth), [nothing.status, 200, nothing.status, 200]);
+    });
+  }
 
   test("the options, all of them: no metadata are asked for", async (t) => {
     const { auth, byRedirect } = await signInStage(t);
