@@ -24,6 +24,8 @@ const LONG_NAME = /\b(?:__wbg_\w+_[0-9a-f]{16}|__wbindgen_\w+|__externref_\w+|wa
 /** What the glue does for engines that this package does not run in, and for callers other than `loader.js`. */
 const FALLBACKS = [
   /\(typeof FinalizationRegistry === 'undefined'\)\s*\?[\s\S]*?\n\s*:(?= new)/g,
+  /const MAX_SAFARI_DECODE_BYTES = \d+;\s*let numBytesDecoded = 0;/g,
+  /numBytesDecoded \+= bytes\.length;\s*if \(numBytesDecoded[\s\S]*?\n {4}\}/g,
   /if \(!\('encodeInto' in cachedTextEncoder\)\) \{[\s\S]*?\n\}/g,
   /if \(!\(module instanceof WebAssembly\.Module\)\) \{[\s\S]*?\n {4}\}/g,
   /if \(Object\.getPrototypeOf\(module\) === Object\.prototype\) (?=\{)|else \{\s*console\.warn\('using deprecated parameters for `initSync[\s\S]*?\}/g,

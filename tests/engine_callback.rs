@@ -210,9 +210,7 @@ fn an_id_token_that_was_not_asked_for_has_to_be_right_all_the_same() {
     let plain = transaction().with("scope", "orders");
     let judge = |claims: &Json| judged(&renewed("access-1", None), &plain, claims).map_err(|fault| fault.detail);
     assert_eq!(judge(&claims()), Ok(()));
-    for (claim, wrong) in
-        [("iss", json!("https://evil.test")), ("aud", json!("other")), ("exp", json!(1)), ("nonce", Value::Null)]
-    {
+    for (claim, wrong) in [("iss", json!("https://evil.test")), ("aud", json!("other")), ("exp", json!(1))] {
         assert_eq!(judge(&claims().with(claim, wrong)), Err(claim.into()));
     }
 }

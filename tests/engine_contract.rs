@@ -261,10 +261,15 @@ fn the_readme_lists_every_error_code() {
 
 #[test]
 fn urls_cross_over_in_one_order() {
+    let (_, endpoints) = OPTIONS.split_once("const ENDPOINTS = {").expect("the endpoints");
+    let (endpoints, _) = endpoints.split_once('}').expect("their end");
+    let endpoints = endpoints.split(',').filter_map(|line| line.trim().split_once(':'));
+    let mut names: Vec<_> = endpoints.map(|(name, _)| format!("endpoints.{name}")).collect();
     let (_, after) = OPTIONS.split_once("urls: [").expect("the URLs");
     let (list, _) = after.split_once("],").expect("their end");
-    let names = list.split(",\n").map(|name| name.trim().trim_start_matches("options."));
-    let names: Vec<_> = names.filter_map(|name| name.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    let mut others = list.split(",\n").map(|name| name.trim().trim_start_matches("options."));
+    assert!(others.next().is_some_and(|first| first.starts_with("...Object.keys(ENDPOINTS)")));
+    names.extend(others.filter_map(|name| name.split(' ').next()).filter(|name| !name.is_empty()).map(Into::into));
     assert_eq!(names, KEYS);
 }
 

@@ -17,7 +17,9 @@ impl Session {
             self.outputs.push(Output::Settle(id, Settled::Ready(self.stamp())));
             return id;
         }
-        self.start(Some(way), now, false);
+        let sources = &self.config.sources;
+        let is_set_up = if way == Way::Silent { sources.silent } else { way == Way::Session && sources.session };
+        self.start(Some(way).filter(|_| is_set_up), now, false);
         if self.flight.is_some() {
             self.enlist(id, Stamp { generation: 0, ..self.stamp() }, now.mono_ms);
         } else {
@@ -49,6 +51,7 @@ impl Session {
         }
         self.abort_flight();
         self.retry = None;
+        self.forget_scope();
         self.take(grant, None, sent, now);
         self.tick(now);
         Ok(())

@@ -63,9 +63,9 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         if at == ISSUER && url.bytes().any(|byte| byte == b'?') {
             return broken(key, Refused::QueryOrFragment.rule());
         }
-        if at != Endpoint::Session as usize && at != Endpoint::SessionEnd as usize {
-            has_server |= at < ENDPOINTS;
-        } else if origin(url) != origin(&page) {
+        has_server |= at < Endpoint::Session as usize;
+        let is_backends = at == Endpoint::Session as usize || at == Endpoint::SessionEnd as usize;
+        if is_backends && origin(url) != origin(&page) {
             return broken(key, "must be on the page's own origin");
         }
     }
@@ -77,7 +77,7 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
     let grants = discovers || has_token_endpoint;
     let (callback, silent) = (options.flag("calls"), options.flag("silent"));
     if callback && grants {
-        return broken("refresh", "must not be set together with issuer or endpoints.token");
+        return broken("refresh", "must not be set with issuer or endpoints.token");
     }
     if silent && !grants {
         return broken("restore", "must not hold silent without issuer or endpoints.token");
@@ -132,7 +132,6 @@ const DURATIONS: [(&str, Option<f64>, f64, &str); 3] = [
     ("maxOutageSeconds", None, 1e9, "must be a number from 1 to 1e9"),
 ];
 
-const ENDPOINTS: usize = 8;
 const POST_LOGOUT: usize = 10;
 const ISSUER: usize = 11;
 
@@ -140,12 +139,12 @@ const ISSUER: usize = 11;
 pub const KEYS: [&str; 12] = [
     "endpoints.token",
     "endpoints.revocation",
-    "session.url",
-    "session.signOutUrl",
     "endpoints.authorization",
     "endpoints.pushedAuthorization",
     "endpoints.jwks",
     "endpoints.endSession",
+    "session.url",
+    "session.signOutUrl",
     "redirectUri",
     "relayUri",
     "postLogoutRedirectUri",

@@ -104,9 +104,7 @@ impl Session {
         let (way, status, error) = (flight.way, exchange.status(), exchange.error());
         let outcome = match outcome(exchange) {
             // By this a backend says that it knows no session.
-            Outcome::Transient(_) if way == Way::Session && status == Some(401) => {
-                Outcome::Final(Reason::LoginRequired)
-            }
+            _ if way == Way::Session && status == Some(401) => Outcome::Final(Reason::LoginRequired),
             other => other,
         };
         let restoring = !self.signed_in();

@@ -485,6 +485,13 @@ impl Session {
         self.tokens.take()
     }
 
+    /// A new sign-in may have asked for another scope.
+    pub(super) fn forget_scope(&mut self) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.scope = None;
+        }
+    }
+
     /// Drops tokens nobody has heard of yet.
     pub(super) fn forget(&mut self) {
         self.tokens = None;

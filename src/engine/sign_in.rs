@@ -80,7 +80,8 @@ impl Engine {
     /// # Errors
     /// `token_request_failed`, `server_unavailable`: it was not taken.
     pub fn pushed(&self, exchange: &Exchange, answer: &impl Object) -> Result<Secret, Fault> {
-        if exchange.error().is_none() && answer.has("request_uri") {
+        let is_taken = matches!(exchange.status(), Some(200..=299)) && exchange.error().is_none();
+        if is_taken && answer.has("request_uri") {
             let mut form = Form::default();
             form.add("client_id", &self.client.id);
             form.add_text("request_uri", answer, "request_uri");

@@ -5,22 +5,22 @@ const MESSAGES = {
   signed_out: "Nobody is signed in, or the session ended.",
   closed: "The ward has been closed.",
   internal_error: "A defect of tokenward closed the ward.",
-  state_mismatch: "The state must be of a sign-in that this tab began and did not finish.",
+  state_mismatch: "The state must be of a sign-in under way in this tab.",
   transaction_expired: "A sign-in must be finished within 10 minutes.",
   issuer_mismatch: "The issuer must be the one that was asked.",
   metadata_invalid: "The authorization server's % must be a secure URL.",
-  authorization_failed: "The authorization server refused to sign in: %.",
-  token_request_failed: "The authorization server refused the request: %.",
+  authorization_failed: "The authorization server refused: %.",
+  token_request_failed: "The authorization server refused: %.",
   server_unavailable: "The authorization server gave no usable answer.",
   id_token_invalid: "The ID token breaks the rule for its %.",
   endpoint_unknown: "The authorization server has no %.",
-  popup_blocked: "The browser did not open the popup.",
-  popup_closed: "The popup was closed before the sign-in was finished.",
+  popup_blocked: "The browser opened no popup.",
+  popup_closed: "The popup was closed.",
 };
 
 export class TokenWardError extends Error {
   constructor(code, { detail = "", status = null, ...options } = {}) {
-    super(MESSAGES[code].replace("%", detail || "no reason given"), options);
+    super(MESSAGES[code].replace("%", detail || "no reason"), options);
     this.name = "TokenWardError";
     this.code = code;
     this.retryable = /_unavailable$/.test(code);

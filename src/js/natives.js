@@ -18,6 +18,7 @@ export const {
   Promise,
   Proxy,
   Request,
+  String,
   TextDecoder,
   TextEncoder,
   TypeError,

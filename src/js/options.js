@@ -1,5 +1,5 @@
 import { invalid } from "./errors.js";
-import { Array, Object, URL, location } from "./natives.js";
+import { Array, Object, String, URL, location } from "./natives.js";
 
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
@@ -30,13 +30,14 @@ const OPTIONS = {
   wasm: "source",
 };
 
+// In the order of the engine's Endpoint.
 const ENDPOINTS = {
-  authorization: "url",
-  endSession: "url",
-  jwks: "url",
-  pushedAuthorization: "url",
-  revocation: "url",
   token: "url",
+  revocation: "url",
+  authorization: "url",
+  pushedAuthorization: "url",
+  jwks: "url",
+  endSession: "url",
 };
 
 const SIGN_IN = {
@@ -66,20 +67,15 @@ export function readOptions(given) {
   const { issuer, restore = [] } = options;
   const endpoints = read(options.endpoints ?? {}, "endpoints", "endpoints.", ENDPOINTS);
   const session = read(options.session ?? {}, "session", "session.", { url: "path", signOutUrl: "path" });
-  for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold nothing but session and silent");
+  for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
   if (restore.includes("session") && !session.url) fail("session.url", "must be set to restore from");
   return {
     ...options,
     // In the order of the engine's KEYS.
     urls: [
-      endpoints.token,
-      endpoints.revocation,
+      ...Object.keys(ENDPOINTS).map((name) => endpoints[name]),
       session.url,
       session.signOutUrl,
-      endpoints.authorization,
-      endpoints.pushedAuthorization,
-      endpoints.jwks,
-      endpoints.endSession,
       options.redirectUri,
       options.relayUri,
       options.postLogoutRedirectUri,
@@ -101,10 +97,8 @@ export function readOptions(given) {
 export function readSignIn(given) {
   const { mode = "redirect", returnTo, extraParams = {}, ...asked } = read(given, "options", "", SIGN_IN);
   if (!/^(redirect|popup)$/.test(mode)) fail("mode", "must be redirect or popup");
-  const extra = Object.entries(extraParams).flat();
-  if (!extra.every((text) => typeof text === "string")) fail("extraParams", "must hold strings");
   const page = location.href;
-  return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: extra };
+  return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: Object.entries(extraParams).flat().map(String) };
 }
 
 function read(given, name, path, types) {

@@ -29,23 +29,23 @@ export function takeAnswer() {
   return answer;
 }
 
+/** Whether an answer is for the page it came to. The state of any other says who waits for it. */
+export const isForPage = (answer) => answer && !/^[pf]/.test(answer.state);
+
 /**
- * In the popup or the hidden frame of a sign-in, passes the answer on to the page that waits for it. The state says which
- * it is (see `Mode` in the engine). A frame and a popup that still has its opener are told apart from others by that.
- * @returns whether this page is only a messenger
+ * Passes an answer on to the page that waits for it, the opener of a popup or the parent of a frame.
+ * @returns whether there is one: then this page is only a messenger
  */
 export function relay(answer) {
-  const kind = answer.state?.[0];
-  const target = kind === "f" ? parent : globalThis.opener;
-  if (kind !== "p" && (kind !== "f" || target === globalThis)) return false;
-  if (target) {
-    target.postMessage({ tokenward: answer }, location.origin);
-  } else {
-    // Cut off by Cross-Origin-Opener-Policy.
-    openChannel()?.postMessage({ tokenward: answer });
-  }
-  if (kind === "p") globalThis.close();
-  return true;
+  if (isForPage(answer)) return false;
+  const target = answer.state[0] === "f" ? parent : globalThis.opener;
+  if (target === globalThis) return false;
+  const message = { tokenward: answer };
+  if (target) target.postMessage(message, location.origin);
+  // Cross-Origin-Opener-Policy may have cut a popup off.
+  else openChannel()?.postMessage(message);
+  if (target !== parent) globalThis.close();
+  return Boolean(target);
 }
 
 /** Resolves with the answer that a popup or a frame passes on; rejects when `signal` aborts, or with what `closed` makes. */

@@ -27,7 +27,7 @@ export const FRAME = "f";
 
 // Of `Endpoint`.
 const TOKEN = 0;
-const JWKS = 6;
+const JWKS = 4;
 
 const MAX_BYTES = 1 << 20;
 
@@ -175,7 +175,7 @@ export class SignIn {
 
 /** URLs in metadata, as the browser's parser has them. */
 const parsed = ([name, value]) => {
-  if (!/_(endpoint|uri)$/.test(name)) return [name, value];
+  if (typeof value !== "string" || !/_(endpoint|uri)$/.test(name)) return [name, value];
   try {
     return [name, new URL(value).href];
   } catch {

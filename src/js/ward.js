@@ -26,7 +26,7 @@ import {
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
-import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, isForPage, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, keep, take } from "./sign-in.js";
 import {
   CANCEL,
@@ -50,12 +50,10 @@ const INTERNAL_ERROR = 4;
 const ABORTED = 5;
 
 // Of `Endpoint`.
-const SESSION = 2;
-const SESSION_END = 3;
-const END_SESSION = 7;
-
-// The ways of Core.restore().
-const WAYS = ["session", "silent"];
+const REVOCATION = 1;
+const END_SESSION = 5;
+const SESSION = 6;
+const SESSION_END = 7;
 
 // How a piece of IO ended, for Core.replied().
 const ANSWERED = 0;
@@ -124,7 +122,7 @@ export class TokenWard extends EventTarget {
     if ([read.redirectUri, read.relayUri].some(isAt)) {
       const answer = takeAnswer();
       if (answer && relay(answer)) return never();
-      callback = answer ?? callback;
+      if (isForPage(answer)) callback = answer;
     }
     await load(read.wasm);
     return new TokenWard(MADE_BY_CREATE, read);
@@ -281,7 +279,7 @@ export class TokenWard extends EventTarget {
     for (const way of this.#options.restore) {
       // Somebody signed in meanwhile, or out.
       if (this.#core?.stamp() !== stamp) break;
-      await this.#wait((core) => core.step(RESTORE, WAYS.indexOf(way))).catch((error) => {
+      await this.#wait((core) => core.step(RESTORE, Number(way === "silent"))).catch((error) => {
         if (error.code === "closed") throw error;
         retryable ||= error.retryable;
       });
@@ -352,8 +350,8 @@ export class TokenWard extends EventTarget {
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, endpoint, body, maxBytes) => {
         const signal = begin(number);
-        const backend = endpoint === SESSION || endpoint === SESSION_END;
-        const init = { signal, backend, keepalive: endpoint % 2 === 1 };
+        const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
+        const init = { signal, backend: endpoint >= SESSION, keepalive };
         this.#signIn
           .endpoint(endpoint)
           .then((url) => post(url, body, init, maxBytes))
@@ -383,6 +381,8 @@ export class TokenWard extends EventTarget {
       signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
       emit: (name, detail) => {
         const event = new CustomEvent(name, { detail: Object.freeze(detail) });
+        // What was refused then must not go on in the next session.
+        if (name === "signedout") this.#refusals = new WeakMap();
         if (name === "stepup" && this.#refused) this.#refusals.set(event, this.#refused);
         this.dispatchEvent(Object.assign(event, detail));
       },

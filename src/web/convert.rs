@@ -20,15 +20,14 @@ use crate::engine::token::{JwtTimes, Secret};
 /// Reads the options as `options.js` leaves them: every value has its type, every URL is parsed.
 pub(super) fn options(value: &JsValue) -> Result<Setup, JsValue> {
     let resources = items(&get(value, "resources"));
-    config::read(&Js(value.clone()), &resources)
-        .map_err(|broken| broken_rule("invalid_option", broken.key, broken.rule))
+    config::read(value, &resources).map_err(|broken| broken_rule("invalid_option", broken.key, broken.rule))
 }
 
 /// The items of a list.
-pub(super) fn items(value: &JsValue) -> Vec<Js> {
+pub(super) fn items(value: &JsValue) -> Vec<JsValue> {
     let mut items = Vec::new();
     for item in list(value) {
-        items.push(Js(item));
+        items.push(item);
     }
     items
 }
@@ -105,7 +104,7 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
         identity: match member(value, "id_token") {
             Member::Text(token) => {
                 let claims = host.claims(token.expose());
-                Identity::new(token, &Js(claims))
+                Identity::new(token, &claims)
             }
             _ => None,
         },
@@ -138,12 +137,9 @@ fn member(object: &JsValue, name: &str) -> Member {
     }
 }
 
-/// A JavaScript object.
-pub(super) struct Js(pub(super) JsValue);
-
-impl Object for Js {
+impl Object for JsValue {
     fn get(&self, name: &str) -> Member {
-        member(&self.0, name)
+        member(self, name)
     }
 }
 

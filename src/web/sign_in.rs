@@ -3,7 +3,7 @@
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
-use super::convert::{self, Js, fault, get};
+use super::convert::{self, fault, get};
 use super::handler::Core;
 use crate::engine::event::Value;
 use crate::engine::oauth::fault::Fault;
@@ -16,12 +16,12 @@ use crate::engine::token::Secret;
 const ENDPOINTS: [Endpoint; 8] = [
     Endpoint::Token,
     Endpoint::Revocation,
-    Endpoint::Session,
-    Endpoint::SessionEnd,
     Endpoint::Authorization,
     Endpoint::Pushed,
     Endpoint::Jwks,
     Endpoint::EndSession,
+    Endpoint::Session,
+    Endpoint::SessionEnd,
 ];
 
 #[wasm_bindgen]
@@ -61,7 +61,6 @@ impl Core {
         // Before the engine is borrowed: it calls into JavaScript.
         let exchange = convert::exchange(&self.driver.host, 0, a, now);
         let mut engine = self.driver.engine();
-        let (a, b, c) = (Js(a.clone()), Js(b.clone()), Js(c.clone()));
         let found: Result<Option<Secret>, Fault> = match step {
             // The URL of an endpoint, by its place in `Endpoint`.
             8 => {
@@ -69,33 +68,33 @@ impl Core {
                 engine.endpoint(endpoint).map(Some)
             }
             // The bytes `a` in base64url, and as `at_hash`.
-            9 => Ok(Some(Secret::new(base64url(&bytes(&a.0))))),
-            10 => Ok(Some(Secret::new(at_hash(&bytes(&a.0))))),
+            9 => Ok(Some(Secret::new(base64url(&bytes(a))))),
+            10 => Ok(Some(Secret::new(at_hash(&bytes(a))))),
             // The authorization request of the transaction `a`.
-            11 => engine.authorization_request(&a).map(Some),
+            11 => engine.authorization_request(a).map(Some),
             // Where to push it; nothing: nowhere.
-            12 => engine.push_to(&a),
+            12 => engine.push_to(a),
             // What stands for it, by the answer `a` to the push.
-            13 => engine.pushed(&exchange, &Js(get(&a.0, "body"))).map(Some),
+            13 => engine.pushed(&exchange, &get(a, "body")).map(Some),
             // The URL for the request `a`.
-            14 => engine.authorization_url(&Secret::new(a.0.as_string().unwrap_or_default())).map(Some),
+            14 => engine.authorization_url(&Secret::new(a.as_string().unwrap_or_default())).map(Some),
             // The token request for the answer `b` to the transaction `a`.
-            15 => engine.code_request(&a, &b, now).map(Some),
+            15 => engine.code_request(a, b, now).map(Some),
             // Judges the answer `a` to the token request of the transaction `b`, all but the signature of its ID token,
             // whose claims are `c`.
-            16 => engine.check_answer(&exchange, &b, &c, now).map(|()| None),
+            16 => engine.check_answer(&exchange, b, c, now).map(|()| None),
             // Takes the tokens of the answer `a`, of a sign-in that began at the stamp `b`; `c` is how long ago, in
             // milliseconds, the token request was sent.
             17 => {
-                let began = convert::stamp_from_js(b.0.as_f64().unwrap_or_default()).unwrap_or_default();
-                let sent = now.minus(c.0.as_f64().unwrap_or_default() as u64);
+                let began = convert::stamp_from_js(b.as_f64().unwrap_or_default()).unwrap_or_default();
+                let sent = now.minus(c.as_f64().unwrap_or_default() as u64);
                 engine.sign_in(&exchange, began, sent, now).map(|()| None)
             }
             // Where to go to end the session at the server; nothing if it has no such place.
             18 => Ok(engine.logout_url()),
             // Another tab signed out, or the server did: `a` has `iss` and `sid` then.
             19 => {
-                let (issuer, session) = (convert::text(&a.0, "iss"), convert::text(&a.0, "sid"));
+                let (issuer, session) = (convert::text(a, "iss"), convert::text(a, "sid"));
                 engine.signed_out_elsewhere(issuer.as_deref(), session.as_deref(), now);
                 Ok(None)
             }
@@ -104,11 +103,11 @@ impl Core {
             // Where the server's metadata are, 1 by RFC 8414; nothing: they are not needed.
             20 => Ok(engine.metadata_url(number == 1.0).map(Secret::new)),
             // Takes the metadata `a`, URLs parsed.
-            21 => engine.discovered(&a).map(|()| None),
+            21 => engine.discovered(a).map(|()| None),
             // Which of the keys `b` verifies a JWS with the header `a`, and how; nothing: fetch the keys and ask again with
             // `c`.
             22 => {
-                let found = engine.key(&a, &convert::items(&b.0), c.0.is_truthy(), now)?;
+                let found = engine.key(a, &convert::items(b), c.is_truthy(), now)?;
                 let Some((at, how)) = found else { return Ok(Value::Null) };
                 return Ok(Value::List(vec![Value::Number(at as f64), Value::Name(how)]));
             }

@@ -49,8 +49,9 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     let Some(redirect_uri) = transaction.text("redirectUri") else {
         return invalid("redirectUri must be set to sign in");
     };
-    if is_openid(transaction) && server.issuer.is_none() {
-        return invalid("issuer must be set to sign in with the scope openid");
+    let openid = is_openid(transaction);
+    if openid && server.issuer.is_none() {
+        return invalid("issuer must be set for the scope openid");
     }
     let origin_of = |name| transaction.text(name).as_deref().and_then(origin).map(String::from);
     if origin_of("returnTo") != origin_of("page") {
@@ -63,7 +64,9 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     form.add("code_challenge_method", "S256");
     form.add_text("code_challenge", transaction, "challenge");
     form.add_text("state", transaction, "state");
-    form.add_text("nonce", transaction, "nonce");
+    if openid {
+        form.add_text("nonce", transaction, "nonce");
+    }
     for (option, name) in OPTIONAL {
         form.add_text(name, transaction, option);
     }
@@ -71,7 +74,7 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     for pair in extra.chunks_exact(2) {
         if let [name, value] = pair {
             if has_word(OWN, name) {
-                return invalid("extraParams must not hold a parameter that has a rule of its own");
+                return invalid("extraParams must not hold a parameter that is set otherwise");
             }
             form.add(name, value);
         }
@@ -87,7 +90,7 @@ pub fn is_openid(transaction: &impl Object) -> bool {
 /// Whether a list of words, separated by spaces, holds this one.
 pub fn has_word(list: &str, word: &str) -> bool {
     // Byte by byte: string splitting would bring a searcher along.
-    list.as_bytes().split(|byte| *byte == b' ').any(|one| one == word.as_bytes())
+    !word.is_empty() && list.as_bytes().split(|byte| *byte == b' ').any(|one| one == word.as_bytes())
 }
 
 /// The answer of the authorization server to a transaction; gives the token request for its code (RFC 6749 section

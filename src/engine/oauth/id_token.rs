@@ -1,6 +1,6 @@
 //! What an ID token claims (OpenID Connect Core sections 3.1.3.7 and 3.1.3.8). Its signature is `jws`'s matter.
 
-use crate::engine::oauth::authorization::has_word;
+use crate::engine::oauth::authorization::{has_word, is_openid};
 use crate::engine::oauth::object::Object;
 use crate::engine::oauth::pkce::base64url;
 use crate::engine::token::Secret;
@@ -74,7 +74,7 @@ pub fn check(
         "exp"
     } else if !within("iat", f64::INFINITY) {
         "iat"
-    } else if !transaction.has("nonce") || !same("nonce", "nonce") {
+    } else if is_openid(transaction) && !(transaction.has("nonce") && same("nonce", "nonce")) {
         "nonce"
     } else if transaction.number("maxAge").is_some_and(|max_age| !within("auth_time", max_age)) {
         "auth_time"

@@ -1,11 +1,13 @@
 //! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2).
 
+use core::fmt;
+
 use crate::engine::challenge::digits;
 use crate::engine::oauth::id_token::Identity;
 use crate::engine::token::{AccessToken, JwtTimes, RefreshToken, Secret, lifetime_ms};
 
 /// A member of a JSON object.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub enum Member {
     /// Not there, or `null`.
     #[default]
@@ -20,6 +22,20 @@ pub enum Member {
     List(Vec<String>),
     /// Anything else.
     Other,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Number(number) => f.debug_tuple("Number").field(number).finish(),
+            Self::True => f.write_str("True"),
+            // Whatever is in it may be a secret.
+            Self::List(list) => write!(f, "List([redacted; {}])", list.len()),
+            Self::Other => f.write_str("Other"),
+        }
+    }
 }
 
 impl Member {

@@ -10,12 +10,12 @@ use crate::engine::resource::{check_endpoint, origin};
 pub enum Endpoint {
     Token,
     Revocation,
-    Session,
-    SessionEnd,
     Authorization,
     Pushed,
     Jwks,
     EndSession,
+    Session,
+    SessionEnd,
 }
 
 impl Endpoint {
@@ -27,11 +27,9 @@ impl Endpoint {
 }
 
 /// By [`Endpoint`].
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 6] = [
     "token_endpoint",
     "revocation_endpoint",
-    "",
-    "",
     "authorization_endpoint",
     "pushed_authorization_request_endpoint",
     "jwks_uri",
@@ -87,15 +85,16 @@ impl Server {
         if self.issuer.is_none() || metadata.text("issuer") != self.issuer {
             return Err(Fault::new("issuer_mismatch", "issuer"));
         }
-        let mut urls = Vec::new();
-        for (at, name) in MEMBERS.into_iter().enumerate() {
-            let found = self.url(at).cloned().or_else(|| metadata.text(name));
+        let mut urls = self.urls.clone();
+        for (at, (url, name)) in urls.iter_mut().zip(MEMBERS).enumerate() {
+            let found = metadata.text(name).filter(|_| url.is_empty());
             let is_needed = at == Endpoint::Token as usize || found.is_some();
-            let url = found.unwrap_or_default();
-            if is_needed && check_endpoint(&url, self.allow_http).is_err() {
+            if let Some(found) = found {
+                *url = found;
+            }
+            if is_needed && check_endpoint(url, self.allow_http).is_err() {
                 return Err(Fault::new("metadata_invalid", name));
             }
-            urls.push(url);
         }
         self.urls = urls;
         self.requires_pushed = metadata.flag("require_pushed_authorization_requests");
