@@ -28,7 +28,8 @@ const restore = ({ page }, more) =>
     const result = await ward.restore();
     const took = performance.now() - began;
     // It goes with the request that was given up, which takes engines a moment.
-    while (document.querySelector("iframe")) await new Promise((resolve) => setTimeout(resolve));
+    const frames = () => document.querySelectorAll("iframe").length;
+    while (frames() > 0 && performance.now() < began + took + 2_000) await new Promise((resolve) => setTimeout(resolve));
     return {
       result,
       took,
@@ -37,6 +38,7 @@ const restore = ({ page }, more) =>
       status: ward.snapshot().status,
       outcome: ward.snapshot().outcomes.at(-1),
       left: {
+        frames: frames(),
         listeners: tally.tally().listeners - alive.listeners,
         channels: tally.channels() - 1,
         history: history.length - length,
@@ -46,7 +48,7 @@ const restore = ({ page }, more) =>
     };
   }, more);
 
-const NOTHING_LEFT = { listeners: 0, channels: 0, history: 0, moved: false, stored: 0 };
+const NOTHING_LEFT = { frames: 0, listeners: 0, channels: 0, history: 0, moved: false, stored: 0 };
 
 function assertNobody({ result, user, types, status, left }, expected) {
   assert.deepEqual({ result, user, types, status }, { result: expected, user: null, types: [], status: "signed_out" });

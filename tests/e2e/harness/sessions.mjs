@@ -1,8 +1,6 @@
 // Sessions of this browser at the servers, begun without the library, and other tabs of it.
+import { eventually } from "./sign-in.mjs";
 import { browserDriver } from "./stage.mjs";
-
-const WAIT_MS = 10_000;
-const POLL_MS = 15;
 
 /** Signs in at the authorization server, with the consent that `kit.discovered()` needs, and loads the page anew. */
 export async function signInAtServer(staged, user = "ada") {
@@ -27,6 +25,8 @@ async function passServer({ app, auth }, user) {
     code_challenge_method: "S256",
   });
   await browserDriver().get(`${auth.endpoints.authorization}?${request}`);
+  // A change of users passes a page that sends a form by itself.
+  await eventually(async () => (await browserDriver().getCurrentUrl()).startsWith(app.origin), "not back from the server");
   auth.settings.autoLogin = autoLogin;
 }
 
@@ -36,7 +36,7 @@ export const signOutElsewhere = ({ auth }) =>
     const { autoLogin } = auth.settings;
     auth.settings.autoLogin = true;
     await browserDriver().get(auth.endpoints.endSession);
-    await browserDriver().wait(async () => (await browserDriver().getTitle()) === "Signed out", WAIT_MS, "not signed out", POLL_MS);
+    await eventually(async () => (await browserDriver().getTitle()) === "Signed out", "not signed out");
     auth.settings.autoLogin = autoLogin;
   });
 
