@@ -29,22 +29,19 @@ export function takeAnswer() {
   return answer;
 }
 
-/** Whether an answer is for the page it came to. The state of any other says who waits for it. */
-export const isForPage = (answer) => answer && !/^[pf]/.test(answer.state);
-
 /**
- * Passes an answer on to the page that waits for it, the opener of a popup or the parent of a frame.
+ * Passes an answer on to the page that waits for it, the opener of a popup or the parent of a frame, which its state tells.
  * @returns whether there is one: then this page is only a messenger
  */
 export function relay(answer) {
-  if (isForPage(answer)) return false;
-  const target = answer.state[0] === "f" ? parent : globalThis.opener;
-  if (target === globalThis) return false;
+  const kind = answer.state?.[0];
+  const target = kind === "f" ? parent : globalThis.opener;
+  if (!/^[pf]$/.test(kind) || target === globalThis) return false;
   const message = { tokenward: answer };
   if (target) target.postMessage(message, location.origin);
   // Cross-Origin-Opener-Policy may have cut a popup off.
   else openChannel()?.postMessage(message);
-  if (target !== parent) globalThis.close();
+  if (kind === "p") globalThis.close();
   return Boolean(target);
 }
 

@@ -77,10 +77,15 @@ export class SignIn {
 
   /** Resolves with the URL of an endpoint. The server's metadata are asked for once, or again if they did not come. */
   async endpoint(which) {
-    await (this.#metadata ??= this.#discover().catch((error) => {
-      this.#metadata = undefined;
-      throw error;
-    }));
+    const joins = this.#metadata;
+    this.#metadata ??= this.#discover().finally(() => (this.#metadata = undefined));
+    try {
+      await this.#metadata;
+    } catch (error) {
+      // Whoever asked first had less time left.
+      if (!joins) throw error;
+      return this.endpoint(which);
+    }
     return this.step(ENDPOINT, which);
   }
 

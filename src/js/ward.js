@@ -26,7 +26,7 @@ import {
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
-import { answerTo, isForPage, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, keep, take } from "./sign-in.js";
 import {
   CANCEL,
@@ -122,7 +122,7 @@ export class TokenWard extends EventTarget {
     if ([read.redirectUri, read.relayUri].some(isAt)) {
       const answer = takeAnswer();
       if (answer && relay(answer)) return never();
-      if (isForPage(answer)) callback = answer;
+      callback = answer ?? callback;
     }
     await load(read.wasm);
     return new TokenWard(MADE_BY_CREATE, read);
