@@ -143,7 +143,7 @@ const troubles = [
   { what: "an answer from another origin", setUp: asks(html(POSTS)), slow: true },
   { what: "a wrong state", setUp: asks(set("state", `f${"a".repeat(43)}`)), slow: true },
   { what: "no network in the frame", setUp: before("authorization", () => ({ reset: true })), slow: true },
-  { what: "metadata that never come", setUp: metadata({ hang: true }), slow: true },
+  { what: "metadata that do not come in time", setUp: before("discovery", [{ hang: true }]), slow: true },
   { what: "a token endpoint that never answers", setUp: before("token", [{ hang: true }]), slow: true },
   { what: "temporarily_unavailable", setUp: asks(refusing("temporarily_unavailable")), passing: true },
   { what: "server_error", setUp: asks(refusing("server_error")), passing: true },

@@ -274,3 +274,11 @@ describe("an event that is not the ward's own is refused:", () => {
     });
   }
 });
+
+test("of a session that has ended, the request is not sent in the next one", async (t) => {
+  const staged = await refused(t, (kit) => fetch(`${kit.api.origin}/v1/stepup`, { method: "POST", body: "of ada" }));
+  await staged.page.run((kit) => kit.ward.signOut());
+  staged.auth.settings.autoLogin = "bob";
+  await stepUp(staged, { prompt: "login" });
+  assert.deepEqual(steps(staged).map(({ status }) => status), [401]);
+});
