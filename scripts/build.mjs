@@ -77,7 +77,7 @@ async function bundle() {
   const options = {
     module: true,
     ecma: 2020,
-    compress: { passes: 3, unsafe_arrows: true },
+    compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true },
     mangle: { properties: { regex: INTERNAL } },
   };
   for (const name of ["index.js", "inline.js", "callback.js"]) {

@@ -31,7 +31,7 @@ fn restored(options: Options, way: Way, answer: TokenAnswer) -> World {
 
 fn signed_in(options: Options, answer: TokenAnswer) -> World {
     let mut world = World::new(options);
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(answered(200, Some(answer)), began).expect("signed in");
     assert_eq!(world.event_names(), ["signedin"]);
     world

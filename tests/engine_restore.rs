@@ -214,7 +214,7 @@ fn tokens_that_come_otherwise_end_it() {
     for (way, _) in WAYS {
         for sets in [true, false] {
             let (mut world, waiter) = restoring(way);
-            let (ticket, began) = (world.flight(), world.engine.stamp());
+            let (ticket, began) = (world.flight(), world.engine.sign_outs());
             if sets {
                 world.set_tokens(response("access-1", Some("refresh-1")));
             } else {

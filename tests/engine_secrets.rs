@@ -194,7 +194,7 @@ fn nothing_of_a_sign_in_and_its_end_shows_a_token() {
     watched.step(|world| world.restore(Way::Session));
     watched.step(|world| world.answer(canary_sign_in("user-1")));
     watched.step(|world| {
-        let began = world.engine.stamp();
+        let began = world.engine.sign_outs();
         world.sign_in(canary_sign_in("user-1"), began).expect("signed in");
     });
     assert!(watched.0.engine.identity().is_some_and(|known| known.token.expose().contains(CANARY)));
@@ -204,7 +204,7 @@ fn nothing_of_a_sign_in_and_its_end_shows_a_token() {
     watched.step(|world| world.answer(canary_sign_in("user-2")));
     assert_eq!(watched.0.sign_out_reason(), Some(Reason::UserChanged));
     watched.step(|world| {
-        let began = world.engine.stamp();
+        let began = world.engine.sign_outs();
         world.sign_in(canary_sign_in("user-2"), began).expect("signed in");
     });
     watched.step(|world| world.signed_out_elsewhere(Some(ISSUER), Some("sid-1")));

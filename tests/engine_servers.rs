@@ -29,7 +29,7 @@ fn refresh_token_of(world: &World) -> String {
 /// Signed in by what a code brought.
 fn signed_in(server: &Server) -> World {
     let mut world = World::discovered(issuer_options());
-    let (exchange, began) = (answer(200, server.first, &world), world.engine.stamp());
+    let (exchange, began) = (answer(200, server.first, &world), world.engine.sign_outs());
     world.sign_in(exchange, began).unwrap_or_else(|fault| panic!("{}: {fault:?}", server.name));
     world
 }
@@ -211,7 +211,7 @@ fn a_code_that_is_refused_signs_nobody_in() {
         (200, "{}", "server_unavailable", ""),
     ] {
         let mut world = World::discovered(issuer_options());
-        let (exchange, began) = (answered(status, token_answer(body)), world.engine.stamp());
+        let (exchange, began) = (answered(status, token_answer(body)), world.engine.sign_outs());
         let fault = world.engine.check_answer(&exchange, &transaction(), &claims(), world.now).expect_err(body);
         assert_eq!((fault.code, fault.detail.as_str(), fault.status), (code, detail, Some(status)), "{body}");
         assert_eq!(world.sign_in(exchange, began).expect_err(body).code, "server_unavailable");
@@ -244,14 +244,14 @@ fn lifetimes_are_read_in_every_form() {
     ] {
         let mut world = World::discovered(issuer_options());
         let template = format!(r#"{{"access_token":"@AT@","token_type":"Bearer",{member}}}"#);
-        let (exchange, began) = (answer(200, &template, &world), world.engine.stamp());
+        let (exchange, began) = (answer(200, &template, &world), world.engine.sign_outs());
         world.sign_in(exchange, began).expect(member);
         let expires_at = world.engine.snapshot(world.now).expires_at;
         let expected = lifetime_s.map(|seconds: f64| START.wall_ms as f64 + seconds * 1_000.0);
         assert_eq!(expires_at, expected, "{member}");
     }
     let mut world = World::discovered(issuer_options());
-    let (exchange, began) = (answer(200, r#"{"access_token":"opaque"}"#, &world), world.engine.stamp());
+    let (exchange, began) = (answer(200, r#"{"access_token":"opaque"}"#, &world), world.engine.sign_outs());
     world.sign_in(exchange, began).expect("signed in");
     assert_eq!(world.engine.snapshot(world.now).expires_at, None, "nobody knows");
     world.pass(DAY);
@@ -262,7 +262,7 @@ fn lifetimes_are_read_in_every_form() {
 fn entra_says_when_it_would_like_to_be_asked() {
     let mut world = World::discovered(issuer_options());
     let body = r#"{"token_type":"Bearer","expires_in":"86399","refresh_in":"43199","access_token":"@AT@","refresh_token":"1.A"}"#;
-    let (exchange, began) = (answer(200, body, &world), world.engine.stamp());
+    let (exchange, began) = (answer(200, body, &world), world.engine.sign_outs());
     world.sign_in(exchange, began).expect("signed in");
     let after = world.pass_until_refresh(2 * DAY).expect("renewed");
     assert!((43_199_000..=43_199_000 + 86_399_000 / 5).contains(&after), "{after}");

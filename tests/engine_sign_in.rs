@@ -25,7 +25,7 @@ fn of_another_issuer(subject: &str) -> Identity {
 #[test]
 fn a_sign_in_begins_a_session() {
     let mut world = World::discovered(issuer_options());
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     assert_eq!(world.sign_in(identified_renewal("access-1", Some("refresh-1"), "user-1"), began), Ok(()));
     assert_eq!(world.event_names(), ["signedin"]);
     assert_eq!(world.access_token().as_deref(), Some("access-1"));
@@ -41,7 +41,7 @@ fn a_sign_in_begins_a_session() {
 #[test]
 fn lifetimes_count_from_the_request() {
     let mut world = World::discovered(issuer_options());
-    let (began, sent) = (world.engine.stamp(), world.now);
+    let (began, sent) = (world.engine.sign_outs(), world.now);
     world.pass(100 * SECOND);
     let exchange = identified_renewal("access-1", None, "user-1");
     assert_eq!(world.engine.sign_in(&exchange, began, sent, world.now), Ok(()));
@@ -53,14 +53,14 @@ fn lifetimes_count_from_the_request() {
 #[test]
 fn a_token_that_came_too_late_begins_a_session_that_ends() {
     let mut world = World::discovered(issuer_options());
-    let (began, sent) = (world.engine.stamp(), world.now);
+    let (began, sent) = (world.engine.sign_outs(), world.now);
     world.pass(HOUR);
     assert_eq!(world.engine.sign_in(&identified_renewal("access-1", None, "user-1"), began, sent, world.now), Ok(()));
     world.drain();
     assert_eq!(world.sign_out_reason(), Some(Reason::Expired));
     assert_eq!(world.event_names(), ["signedin", "signedout"]);
 
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     let exchange = identified_renewal("access-1", Some("refresh-1"), "user-1");
     assert_eq!(world.engine.sign_in(&exchange, began, sent, world.now), Ok(()));
     world.drain();
@@ -72,24 +72,24 @@ fn a_token_that_came_too_late_begins_a_session_that_ends() {
 fn an_answer_that_is_no_grant_changes_nothing() {
     for exchange in [refused_with("invalid_grant"), answered(500, None), network_failure(), answered(200, None)] {
         let mut world = World::signed_in_as(issuer_options(), "user-1", true);
-        let began = world.engine.stamp();
+        let (began, before) = (world.engine.sign_outs(), world.engine.stamp());
         assert_eq!(world.sign_in(exchange, began).expect_err("no tokens").code, "server_unavailable");
         assert_eq!(world.event_names(), [""; 0]);
-        assert_eq!((world.engine.stamp(), world.user()), (began, Some("user-1")));
+        assert_eq!((world.engine.stamp(), world.user()), (before, Some("user-1")));
     }
 }
 
 #[test]
 fn what_began_before_a_sign_out_is_over() {
     let mut world = World::discovered(issuer_options());
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_out();
     assert_eq!(world.sign_in(identified_renewal("access-1", Some("refresh-1"), "user-1"), began), signed_out());
     assert!(!world.engine.signed_in());
     assert_eq!(world.events, []);
 
     let mut world = World::signed_in_as(issuer_options(), "user-1", true);
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_out();
     world.events.clear();
     for _ in 0..2 {
@@ -99,7 +99,7 @@ fn what_began_before_a_sign_out_is_over() {
     assert_eq!(world.events, []);
 
     // Nor does it get into the session after that.
-    let now = world.engine.stamp();
+    let now = world.engine.sign_outs();
     world.sign_in(identified_renewal("access-3", None, "user-2"), now).expect("signed in");
     assert_eq!(world.sign_in(identified_renewal("access-4", None, "user-1"), began), signed_out());
     assert_eq!((world.user(), world.access_token().as_deref()), (Some("user-2"), Some("access-3")));
@@ -108,7 +108,7 @@ fn what_began_before_a_sign_out_is_over() {
 #[test]
 fn a_renewal_meanwhile_does_not_matter() {
     let mut world = World::signed_in_as(issuer_options(), "user-1", true);
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.renew();
     world.answer(renewed("access-2", None));
     assert_eq!(world.sign_in(identified_renewal("access-3", None, "user-1"), began), Ok(()));
@@ -120,8 +120,8 @@ fn the_same_user_stays_in_the_session() {
     let mut world = World::signed_in_as(issuer_options(), "user-1", true);
     world.sleep(HOUR);
     let waiter = world.must_wait(None);
-    let (refresh, before) = (world.flight(), world.engine.stamp());
-    assert_eq!(world.sign_in(identified_renewal("access-2", None, "user-1"), before), Ok(()));
+    let (refresh, before, began) = (world.flight(), world.engine.stamp(), world.engine.sign_outs());
+    assert_eq!(world.sign_in(identified_renewal("access-2", Some("refresh-2"), "user-1"), began), Ok(()));
     assert_eq!(world.event_names(), ["refreshed"]);
     assert_eq!(world.engine.stamp(), Stamp { generation: 2, ..before });
     assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
@@ -139,7 +139,7 @@ fn a_sign_in_ends_a_back_off() {
     world.renew();
     world.answer(delayed(503, 10 * MINUTE));
     assert_eq!(world.engine.snapshot(world.now).failures, 1);
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(identified_renewal("access-2", Some("refresh-2"), "user-1"), began).expect("signed in");
     assert_eq!(world.engine.snapshot(world.now).failures, 0);
 }
@@ -169,8 +169,8 @@ fn another_user_s_session_ends_first() {
         let (before, subject) = (world.engine.stamp(), answer.identity.clone().map(|identity| identity.subject));
         world.sleep(HOUR);
         let waiter = world.must_wait(None);
-        let refresh = world.flight();
-        assert_eq!(world.sign_in(answered(200, Some(answer)), before), Ok(()), "{what}");
+        let (refresh, began) = (world.flight(), world.engine.sign_outs());
+        assert_eq!(world.sign_in(answered(200, Some(answer)), began), Ok(()), "{what}");
 
         assert_eq!(world.sign_out_reason(), Some(Reason::UserChanged), "{what}");
         assert_eq!(world.event_names(), ["signedout", "signedin"], "{what}");
@@ -295,7 +295,7 @@ fn a_sign_in_s_access_token_may_say_itself_when_it_expires() {
     let answer = token_answer(&body.to_string()).expect("an object");
     assert_eq!(answer.expires_in, Member::Absent);
     let mut world = World::discovered(issuer_options());
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(answered(200, Some(answer)), began).expect("signed in");
     assert_eq!(world.engine.snapshot(world.now).expires_at, Some((NOW_S + 600.0) * 1_000.0));
     assert_eq!(world.user(), Some("user-1"));

@@ -129,7 +129,7 @@ fn reached_is_whether_everybody_answered() {
 fn who_was_reached_is_told_of_each_apart() {
     let mut world = World::signed_in_as(session_options(), "user-1", false);
     world.sign_out();
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(identified_renewal("access-2", None, "user-1"), began).expect("signed in");
     world.sign_out();
     let tickets: Vec<_> = world.revoking.iter().map(|(ticket, _)| *ticket).collect();
@@ -235,7 +235,7 @@ fn what_is_not_known_here_makes_no_difference() {
     // An ID token without `sid`.
     let mut world = World::discovered(issuer_options());
     let body = json!({ "access_token": "access-1", "id_token": jwt(&claims().0) });
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(answered(200, token_answer(&body.to_string())), began).expect("signed in");
     world.signed_out_elsewhere(Some(ISSUER), Some("sid-1"));
     assert_eq!(world.sign_out_reason(), Some(Reason::Elsewhere));
@@ -281,7 +281,7 @@ fn a_backend_s_id_token_is_another_client_s() {
     world.answer(identified_renewal("access-1", None, "user-1"));
     assert_eq!(world.user(), Some("user-1"));
     assert_eq!(logout(&world).expect("an endpoint").1, [field("client_id", "spa")], "no hint of the two together");
-    let began = world.engine.stamp();
+    let began = world.engine.sign_outs();
     world.sign_in(identified_renewal("access-2", None, "user-1"), began).expect("signed in");
     assert_eq!(logout(&world).expect("an endpoint").1.len(), 2, "this one is ours");
 }

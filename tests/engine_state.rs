@@ -295,13 +295,15 @@ impl Model {
     fn sign_in(&mut self, lifetime_s: u64, renewable: bool, user: User, began: Option<Stamp>) {
         let world = &self.world;
         let (current, known) = (world.engine.stamp(), world.user().map(str::to_owned));
-        let began = began.unwrap_or(current);
+        // One that began in another session began before the last sign-out.
+        let is_over = began.is_some_and(|began| began.epoch != current.epoch);
+        let began = world.engine.sign_outs().wrapping_sub(u32::from(is_over));
         let stays = !self.signed_in || user.is_some() && user == known.as_deref();
         let session = if stays { self.session_now() } else { self.session + 1 };
         let (now, before) = (world.now, self.seen());
         let answer = self.issue(lifetime_s, renewable, now, session, user);
         let result = self.world.sign_in(answered(200, Some(answer)), began);
-        if began.epoch != current.epoch {
+        if is_over {
             assert_eq!(result.expect_err("over").code, "signed_out");
             assert_eq!(self.seen(), before, "what began in another session counted");
             return;

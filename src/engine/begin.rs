@@ -2,7 +2,6 @@
 
 use crate::engine::Output;
 use crate::engine::event::{Past, Reason};
-use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::response::Grant;
 use crate::engine::refresh::Failure;
 use crate::engine::schedule::Moment;
@@ -37,24 +36,20 @@ impl Session {
         self.settle(&|_| Some(settled));
     }
 
-    /// Takes the tokens of a sign-in that began in the session of `began`. Another user's session ends first.
-    ///
-    /// # Errors
-    /// `signed_out`: that session is over, and so is what began in it.
-    pub fn sign_in(&mut self, grant: Grant, began: Stamp, sent: Moment, now: Moment) -> Result<(), Fault> {
-        if began.epoch != self.stamp().epoch {
-            return Err(Fault::new("signed_out", ""));
-        }
+    /// Takes the tokens of a sign-in. Another user's session ends first.
+    pub fn sign_in(&mut self, grant: Grant, sent: Moment, now: Moment) {
         let is_known = self.identity().is_some() && grant.identity.is_some();
         if self.signed_in() && !(is_known && self.is_same_user(&grant)) {
             self.end(Reason::UserChanged, None);
         }
-        self.abort_flight();
+        // As in `set_tokens`: a refresh under way may have used up the refresh token.
+        if grant.refresh.is_some() || self.refresh_token().is_none() {
+            self.abort_flight();
+        }
         self.retry = None;
         self.forget_scope();
         self.take(grant, None, sent, now);
         self.tick(now);
-        Ok(())
     }
 
     pub(super) fn is_same_user(&self, grant: &Grant) -> bool {

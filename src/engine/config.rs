@@ -79,8 +79,8 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
     if callback && grants {
         return broken("refresh", "must not be set with issuer or endpoints.token");
     }
-    if silent && !grants {
-        return broken("restore", "must not hold silent without issuer or endpoints.token");
+    if silent && !(grants && (REDIRECT..POST_LOGOUT).any(|at| server.url(at).is_some())) {
+        return broken("restore", "must not hold silent without redirectUri, and issuer or endpoints.token");
     }
 
     let mut resources = Resources::default();
@@ -132,6 +132,7 @@ const DURATIONS: [(&str, Option<f64>, f64, &str); 3] = [
     ("maxOutageSeconds", None, 1e9, "must be a number from 1 to 1e9"),
 ];
 
+const REDIRECT: usize = 8;
 const POST_LOGOUT: usize = 10;
 const ISSUER: usize = 11;
 

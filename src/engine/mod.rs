@@ -202,7 +202,8 @@ impl Engine {
         if let Some(token) = access {
             self.revocations.ask(id, self.session.ticket(), token.expose(), "access_token", now);
         }
-        if self.server.endpoint(Endpoint::Session).is_some() {
+        // The tab that signed out has told the backend; by now there may be a new session.
+        if self.server.endpoint(Endpoint::Session).is_some() && reason == Reason::SignOut {
             let work = self.server.endpoint(Endpoint::SessionEnd).map(|_| Work::EndSession);
             self.revocations.begin(id, self.session.ticket(), work, "session", now);
         }

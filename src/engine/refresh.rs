@@ -110,6 +110,10 @@ impl Session {
         let restoring = !self.signed_in();
         let (mut ends, mut after_ms) = (None, None);
         let cause = match outcome {
+            // Without an ID token the frame's answer may be anybody's.
+            Outcome::Accepted(grant) if way == Way::Silent && self.identity().is_some() && grant.identity.is_none() => {
+                Cause::Malformed
+            }
             Outcome::Accepted(grant) if !self.is_same_user(&grant) => {
                 ends = Some(Reason::UserChanged);
                 Cause::OauthError

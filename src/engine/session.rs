@@ -442,11 +442,6 @@ impl Session {
         self.tokens.as_ref().is_some_and(|tokens| tokens.way == Some(Way::Session))
     }
 
-    /// Whether a session is being looked for.
-    pub(super) fn is_restoring(&self) -> bool {
-        self.tokens.is_none() && self.flight.is_some()
-    }
-
     /// Who is signed in, if an ID token said so.
     pub fn identity(&self) -> Option<&Identity> {
         self.tokens.as_ref()?.identity.as_ref()

@@ -11,8 +11,9 @@ use crate::engine::oauth::logout;
 use crate::engine::oauth::object::Object;
 use crate::engine::oauth::request::Form;
 use crate::engine::oauth::server::Endpoint;
+use crate::engine::revocation::SignOutId;
 use crate::engine::schedule::Moment;
-use crate::engine::session::{Stamp, WaiterId, Way};
+use crate::engine::session::{WaiterId, Way};
 use crate::engine::token::Secret;
 
 /// The server's keys are not fetched again sooner: a stream of tokens with unknown keys would be a stream of requests.
@@ -134,7 +135,9 @@ impl Engine {
     ) -> Result<(), Fault> {
         match outcome(exchange) {
             // An ID token that was not asked for has to be right all the same.
-            Outcome::Accepted(_) if !is_openid(transaction) && !claims.has("iss") => Ok(()),
+            Outcome::Accepted(_) if !is_openid(transaction) && !claims.has("iss") && !transaction.has("subject") => {
+                Ok(())
+            }
             Outcome::Accepted(_) => {
                 check(claims, self.server.issuer.as_ref(), &self.client.id, transaction, now.wall_ms)
                     .map_err(|claim| Fault::new("id_token_invalid", claim))
@@ -143,16 +146,23 @@ impl Engine {
         }
     }
 
-    /// Takes the tokens of a sign-in that was checked. `began` is the session it began in, `sent` when the token request
-    /// was.
+    /// How often somebody signed out. A sign-in must not outlive it; that a session ends otherwise is no reason.
+    pub fn sign_outs(&self) -> SignOutId {
+        self.sign_outs
+    }
+
+    /// Takes the tokens of a sign-in that was checked. `began` is what [`Self::sign_outs`] said when it began, `sent` when
+    /// the token request was.
     ///
     /// # Errors
-    /// See [`Session::sign_in`](crate::engine::session::Session::sign_in).
-    pub fn sign_in(&mut self, exchange: &Exchange, began: Stamp, sent: Moment, now: Moment) -> Result<(), Fault> {
+    /// `signed_out`: somebody has signed out since.
+    pub fn sign_in(&mut self, exchange: &Exchange, began: SignOutId, sent: Moment, now: Moment) -> Result<(), Fault> {
         match outcome(exchange) {
-            Outcome::Accepted(grant) => self.session.sign_in(*grant, began, sent, now),
-            _ => Err(Fault::new("server_unavailable", "")),
+            _ if began != self.sign_outs => return Err(Fault::new("signed_out", "")),
+            Outcome::Accepted(grant) => self.session.sign_in(*grant, sent, now),
+            _ => return Err(Fault::new("server_unavailable", "")),
         }
+        Ok(())
     }
 
     /// See [`Session::restore`](crate::engine::session::Session::restore).
@@ -178,8 +188,7 @@ impl Engine {
     pub fn signed_out_elsewhere(&mut self, issuer: Option<&str>, session: Option<&str>, now: Moment) {
         let is_other = |known: Option<&str>, told: Option<&str>| told.is_some() && known.is_some() && known != told;
         let known = self.identity();
-        if (self.signed_in() || self.session.is_restoring())
-            && !is_other(self.server.issuer.as_deref(), issuer)
+        if !is_other(self.server.issuer.as_deref(), issuer)
             && !is_other(known.and_then(|identity| identity.session.as_deref()), session)
         {
             self.sign_out(Reason::Elsewhere, now);

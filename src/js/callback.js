@@ -12,6 +12,6 @@ export function frontChannelLogout({ issuer, clientId }) {
   if (!location) return;
   const { iss, sid = "" } = Object.fromEntries(new URLSearchParams(location.search));
   const channel = openChannel();
-  channel?.postMessage({ tokenward: "signout", scope: scopeOf({ issuer, clientId }), iss, sid });
-  channel?.close();
+  channel.postMessage({ tokenward: "signout", scope: scopeOf({ issuer, clientId }), iss, sid });
+  channel.close();
 }

@@ -3,7 +3,7 @@ import { Array, Object, String, URL, location } from "./natives.js";
 
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
-  number: [(value) => typeof value === "number", "must be a number"],
+  number: [Number.isFinite, "must be a number"],
   boolean: [(value) => typeof value === "boolean", "must be true or false"],
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
@@ -68,7 +68,7 @@ export function readOptions(given) {
   const endpoints = read(options.endpoints ?? {}, "endpoints", "endpoints.", ENDPOINTS);
   const session = read(options.session ?? {}, "session", "session.", { url: "path", signOutUrl: "path" });
   for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
-  if (restore.includes("session") && !session.url) fail("session.url", "must be set to restore from");
+  if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {
     ...options,
     // In the order of the engine's KEYS.
@@ -81,6 +81,7 @@ export function readOptions(given) {
       options.postLogoutRedirectUri,
       issuer && parseUrl(issuer, "issuer"),
     ],
+    scope: options.scope ?? "openid",
     restore: Array.from(restore),
     silent: restore.includes("silent"),
     calls: options.refresh !== undefined,

@@ -24,7 +24,7 @@ export async function post(url, body, { backend, keepalive, signal }, maxBytes) 
 
 /** What is at a URL that anybody may read. */
 export const get = async (url, maxBytes, signal) =>
-  reply(await nativeFetch(url, { credentials: "omit", headers: { accept: "application/json" }, signal }), maxBytes);
+  reply(await nativeFetch(url, { credentials: "omit", cache: "no-cache", headers: { accept: "application/json" }, signal }), maxBytes);
 
 async function reply({ status, headers, body }, maxBytes) {
   const bytes = await read(body, maxBytes);

@@ -2,9 +2,9 @@ import { BroadcastChannel, Object, Promise, URL, clearInterval, document, histor
 
 /** What the pages of an origin tell one another: authorization responses, and that somebody signed out. No token. */
 export const openChannel = () => {
-  const channel = BroadcastChannel && new BroadcastChannel("tokenward");
+  const channel = new BroadcastChannel("tokenward");
   // Node's would keep the process alive.
-  channel?.unref?.();
+  channel.unref?.();
   return channel;
 };
 
@@ -40,7 +40,7 @@ export function relay(answer) {
   const message = { tokenward: answer };
   if (target) target.postMessage(message, location.origin);
   // Cross-Origin-Opener-Policy may have cut a popup off.
-  else openChannel()?.postMessage(message);
+  else openChannel().postMessage(message);
   if (kind === "p") globalThis.close();
   return Boolean(target);
 }
@@ -60,13 +60,13 @@ export function answerTo(state, target, signal, closed) {
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort);
     globalThis.addEventListener("message", listen);
-    if (channel) channel.onmessage = take;
+    channel.onmessage = take;
     // One that COOP cut off looks closed, too; but then the user's eyes are not on this page.
     if (closed) poll = setInterval(() => target.closed && document.hasFocus() && reject(closed()), CLOSED_POLL_MS);
     stop = () => {
       signal.removeEventListener("abort", abort);
       globalThis.removeEventListener("message", listen);
-      channel?.close();
+      channel.close();
       clearInterval(poll);
     };
   });

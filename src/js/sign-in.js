@@ -2,7 +2,7 @@ import { TokenWardError, asked } from "./errors.js";
 import { bytesOf, digest, part, verify } from "./jws.js";
 import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
 import { get, post } from "./post.js";
-import { answerTo } from "./relay.js";
+import { answerTo, scopeOf } from "./relay.js";
 import {
   AT_HASH,
   BASE64URL,
@@ -26,8 +26,9 @@ export const POPUP = "p";
 export const FRAME = "f";
 
 // Of `Endpoint`.
-const TOKEN = 0;
+export const TOKEN = 0;
 const JWKS = 4;
+const SESSION = 6;
 
 const MAX_BYTES = 1 << 20;
 
@@ -36,11 +37,12 @@ const STORED = "tokenward.";
 /** Keeps a transaction for the page that comes back. It is all that is ever stored, and by its state, for this tab. */
 export const keep = (transaction) => sessionStorage.setItem(STORED + transaction.state, JSON.stringify(transaction));
 
-/** The transaction of this state, which is used up with it, as is every other that this tab began. */
-export function take(state) {
-  const text = sessionStorage.getItem(STORED + state);
+/** The transaction of this state, which is used up with it, as is every other that this tab began; not another ward's. */
+export function take(state, ward) {
+  const transaction = JSON.parse(sessionStorage.getItem(STORED + state)) ?? {};
+  if ((transaction.ward ?? ward) !== ward) return undefined;
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(STORED)) sessionStorage.removeItem(key);
-  return JSON.parse(text) ?? {};
+  return transaction;
 }
 
 /** The IO of signing in. What it means is for Core to say. */
@@ -51,11 +53,14 @@ export class SignIn {
 
   #options;
   #closing;
+  /** What the last sign-in asked for. */
+  #scope;
 
   /** @param core gives the ward's, or throws; `closing` aborts with the ward's end */
   constructor(core, options, closing) {
     this.#core = core;
     this.#options = options;
+    this.#scope = options.scope;
     this.#closing = closing;
   }
 
@@ -75,25 +80,30 @@ export class SignIn {
     throw new TokenWardError("server_unavailable");
   }
 
+  /** The URL of an endpoint, where no metadata have to be asked for: never for a backend's. */
+  known(which) {
+    return which >= SESSION || !this.step(METADATA_URL, 0) ? this.step(ENDPOINT, which) : undefined;
+  }
+
   /** Resolves with the URL of an endpoint. The server's metadata are asked for once, or again if they did not come. */
   async endpoint(which) {
-    const joins = this.#metadata;
-    this.#metadata ??= this.#discover().finally(() => (this.#metadata = undefined));
-    try {
-      await this.#metadata;
-    } catch (error) {
-      // Whoever asked first had less time left.
-      if (!joins) throw error;
-      return this.endpoint(which);
+    for (;;) {
+      const url = this.known(which);
+      if (url) return url;
+      const joins = this.#metadata;
+      try {
+        await (this.#metadata ??= this.#discover().finally(() => (this.#metadata = undefined)));
+      } catch (error) {
+        // Whoever asked first had less time left.
+        if (!joins) throw error;
+      }
     }
-    return this.step(ENDPOINT, which);
   }
 
   async #discover() {
     let failure = new TokenWardError("server_unavailable");
     for (const which of [0, 1]) {
       const url = this.step(METADATA_URL, which);
-      if (!url) return;
       const { status, body } = await this.#network((signal) => get(url, MAX_BYTES, signal)).catch((error) => {
         // It may be hidden by CORS that there is nothing.
         failure = error;
@@ -109,8 +119,8 @@ export class SignIn {
     await this.endpoint(TOKEN);
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
-    const { issuer, redirectUri, relayUri = redirectUri, scope = "openid" } = this.#options;
-    const own = { state: mode + state, nonce, verifier, challenge, issuer, at: wallClock() };
+    const { issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
+    const own = { state: mode + state, nonce, verifier, challenge, issuer, at: wallClock(), ward: scopeOf(this.#options) };
     const transaction = { scope, ...ask, ...own, redirectUri: mode === REDIRECT ? redirectUri : relayUri };
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
@@ -133,12 +143,13 @@ export class SignIn {
       claims = part(idToken, 1);
     }
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
+    this.#scope = transaction.scope;
     return { answer, sent };
   }
 
-  /** Takes what a sign-in brought that began at this stamp. */
-  take(stamp, { answer, sent }) {
-    this.step(TAKE, answer, stamp, monotonicClock() - sent);
+  /** Takes what a sign-in brought that began after so many sign-outs. */
+  take(began, { answer, sent }) {
+    this.step(TAKE, answer, began, monotonicClock() - sent);
   }
 
   /** Resolves with the hash of the algorithm that verified the signature. */
@@ -163,10 +174,12 @@ export class SignIn {
   /** Signs in in a hidden frame, if the server does so without a question. */
   async silently(stop) {
     const page = location.href;
-    const { transaction, url } = await this.begin({ page, returnTo: page, prompt: "none" }, FRAME, stop);
+    const { transaction, url } = await this.begin({ page, returnTo: page, prompt: "none", scope: this.#scope }, FRAME, stop);
     stop.throwIfAborted();
     const frame = document.createElement("iframe");
     frame.hidden = true;
+    // It must not take the page away.
+    frame.sandbox = "allow-scripts allow-same-origin allow-forms";
     frame.src = url;
     document.documentElement.append(frame);
     try {

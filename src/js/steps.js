@@ -25,3 +25,4 @@ export const KEY = 22;
 export const RESTORE = 23;
 export const ID_TOKEN = 24;
 export const TIMEOUT_MS = 25;
+export const SIGN_OUTS = 26;

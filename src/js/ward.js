@@ -27,7 +27,7 @@ import {
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
 import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
-import { POPUP, REDIRECT, SignIn, keep, take } from "./sign-in.js";
+import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
@@ -39,6 +39,7 @@ import {
   SIGNED_IN,
   SIGNED_OUT_ELSEWHERE,
   SIGN_OUT,
+  SIGN_OUTS,
   SNAPSHOT,
   WAIT,
 } from "./steps.js";
@@ -103,6 +104,7 @@ export class TokenWard extends EventTarget {
   #signIn;
   #channel;
   #restoring;
+  #handling;
   #user = null;
   /** The token set that `#user` was read with. */
   #userStamp;
@@ -149,7 +151,7 @@ export class TokenWard extends EventTarget {
     const core = this.#alive();
     const refused = stepUp && this.#refusals.get(stepUp);
     if (stepUp) {
-      if (!refused) throw invalid("invalid_option", "stepUp must be a stepup event of this ward");
+      if (!refused) throw invalid("invalid_option", "stepUp must be a stepup event of this session");
       ask.acrValues ??= stepUp.acrValues ?? undefined;
       ask.maxAge ??= stepUp.maxAge ?? undefined;
       ask.subject = this.user?.sub;
@@ -158,32 +160,42 @@ export class TokenWard extends EventTarget {
     stop.throwIfAborted();
     if (mode === "redirect") {
       const { transaction, url } = await this.#signIn.begin(ask, REDIRECT, stop);
+      stop.throwIfAborted();
       keep(transaction);
       location.assign(url);
       return never();
     }
-    const stamp = core.stamp();
+    const began = core.step(SIGN_OUTS);
     // Now, while the user's click still counts.
-    const popup = open("", "_blank", "popup,width=480,height=640");
+    const popup = open("", "_blank", "width=480,height=640");
     if (!popup) throw new TokenWardError("popup_blocked");
     try {
       const { transaction, url } = await this.#signIn.begin(ask, POPUP, stop);
+      stop.throwIfAborted();
       popup.location.replace(url);
       const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
-      this.#signIn.take(stamp, await this.#signIn.finish(transaction, params, stop));
+      this.#signIn.take(began, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
     }
-    return { response: refused ? await again(refused) : null };
+    // Not in another session than the one it was refused in.
+    return { response: refused && this.#refusals.get(stepUp) === refused ? await again(refused) : null };
   }
 
-  async handleCallback() {
-    const stamp = this.#alive().stamp();
+  handleCallback() {
+    return (this.#handling ??= this.#handle().finally(() => (this.#handling = undefined)));
+  }
+
+  async #handle() {
+    const began = this.#alive().step(SIGN_OUTS);
     const params = callback;
-    callback = undefined;
     if (!params) return null;
-    const transaction = take(params.state);
-    this.#signIn.take(stamp, await this.#signIn.finish(transaction, params));
+    // As long as these cannot be had, nothing is used up.
+    await this.#signIn.endpoint(TOKEN);
+    const transaction = take(params.state, scopeOf(this.#options));
+    if (!transaction) return null;
+    callback = undefined;
+    this.#signIn.take(began, await this.#signIn.finish(transaction, params));
     return { returnTo: transaction.returnTo };
   }
 
@@ -237,12 +249,14 @@ export class TokenWard extends EventTarget {
   async signOut({ endSession = false } = {}) {
     const core = this.#alive();
     let url = endSession ? this.#signIn.step(LOGOUT_URL) : null;
-    const signingOut = this.#signOuts.collect(core.step(SIGN_OUT));
     this.#channel?.postMessage({ tokenward: "signout", scope: scopeOf(this.#options) });
+    const signingOut = this.#signOuts.collect(core.step(SIGN_OUT));
+    const stamp = this.#core?.stamp();
     const { notRevoked, reached } = await signingOut;
     if (endSession) {
-      url ??= await this.#signIn.endpoint(END_SESSION).catch(() => {}) && this.#signIn.step(LOGOUT_URL);
-      if (url && reached) {
+      url ??= (await this.#signIn.endpoint(END_SESSION).catch(() => {})) && this.#signIn.step(LOGOUT_URL);
+      // Somebody may have signed in meanwhile.
+      if (url && reached && this.#core?.stamp() === stamp) {
         location.assign(url);
         return never();
       }
@@ -259,8 +273,7 @@ export class TokenWard extends EventTarget {
     this.uninstall();
     const core = this.#core;
     this.#core = this.#gate.core = undefined;
-    this.#channel?.close();
-    this.#closing.abort(new TokenWardError("closed"));
+    this.#end();
     core?.step(CLOSE);
   }
 
@@ -271,6 +284,13 @@ export class TokenWard extends EventTarget {
   #alive() {
     if (!this.#core) throw new TokenWardError("closed");
     return this.#core;
+  }
+
+  /** Gives up whatever is under way. */
+  #end() {
+    this.#channel?.close();
+    this.#channel = undefined;
+    this.#closing.abort(new TokenWardError("closed"));
   }
 
   async #restore() {
@@ -291,11 +311,9 @@ export class TokenWard extends EventTarget {
   #listen(scope) {
     if (!scope.trim()) return;
     this.#channel = openChannel();
-    if (this.#channel) {
-      this.#channel.onmessage = ({ data }) => {
-        if (data?.tokenward === "signout" && data.scope === scope) this.#core?.step(SIGNED_OUT_ELSEWHERE, data);
-      };
-    }
+    this.#channel.onmessage = ({ data }) => {
+      if (data?.tokenward === "signout" && data.scope === scope) this.#core?.step(SIGNED_OUT_ELSEWHERE, data);
+    };
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -321,6 +339,7 @@ export class TokenWard extends EventTarget {
     this.uninstall();
     this.#core = this.#gate.core = undefined;
     wipe();
+    this.#end();
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
     this.#signOuts.deliverAll({ notRevoked: ["refresh_token", "access_token"] });
     return new TokenWardError("internal_error", { cause: error });
@@ -352,21 +371,21 @@ export class TokenWard extends EventTarget {
         const signal = begin(number);
         const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
         const init = { signal, backend: endpoint >= SESSION, keepalive };
-        this.#signIn
-          .endpoint(endpoint)
-          .then((url) => post(url, body, init, maxBytes))
-          .then(
+        // In this breath, if it can be: in the next one the ward may be closed and the page left.
+        const send = async () => post(this.#signIn.known(endpoint) ?? (await this.#signIn.endpoint(endpoint)), body, init, maxBytes);
+        send().then(
             (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
-            () => replied(epoch, number, NETWORK_FAILURE),
+            // What has no place to go is not unreachable.
+            ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
           );
       },
       silent: (epoch, number) =>
         this.#signIn.silently(begin(number)).then(
           (answer) => replied(epoch, number, ANSWERED, answer),
           (error) =>
-            error.code === "server_unavailable"
-              ? replied(epoch, number, NETWORK_FAILURE)
-              : replied(epoch, number, CALLBACK_REJECTED, { body: error.code === "authorization_failed" ? error : undefined }),
+            replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
+              body: error.code === "authorization_failed" ? error : undefined,
+            }),
         ),
       refresh: (epoch, number) => {
         const signal = begin(number);

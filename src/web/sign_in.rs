@@ -83,10 +83,10 @@ impl Core {
             // Judges the answer `a` to the token request of the transaction `b`, all but the signature of its ID token,
             // whose claims are `c`.
             16 => engine.check_answer(&exchange, b, c, now).map(|()| None),
-            // Takes the tokens of the answer `a`, of a sign-in that began at the stamp `b`; `c` is how long ago, in
+            // Takes the tokens of the answer `a`, of a sign-in that began after `b` sign-outs; `c` is how long ago, in
             // milliseconds, the token request was sent.
             17 => {
-                let began = convert::stamp_from_js(b.as_f64().unwrap_or_default()).unwrap_or_default();
+                let began = b.as_f64().map_or(u32::MAX, |began| began as u32);
                 let sent = now.minus(c.as_f64().unwrap_or_default() as u64);
                 engine.sign_in(&exchange, began, sent, now).map(|()| None)
             }
@@ -116,6 +116,8 @@ impl Core {
                 let way = if number == 0.0 { Way::Session } else { Way::Silent };
                 return Ok(Value::Number(engine.restore(way, now).into()));
             }
+            // How often somebody signed out.
+            26 => return Ok(Value::Number(engine.sign_outs().into())),
             // The time limit of one request, in milliseconds.
             _ => return Ok(Value::Number(engine.timeout_ms() as f64)),
         };

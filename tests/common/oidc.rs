@@ -8,7 +8,8 @@ use tokenward::engine::oauth::id_token::Identity;
 use tokenward::engine::oauth::object::Object;
 use tokenward::engine::oauth::pkce::base64url;
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
-use tokenward::engine::session::{Stamp, WaiterId, Way};
+use tokenward::engine::revocation::SignOutId;
+use tokenward::engine::session::{WaiterId, Way};
 use tokenward::engine::token::{JwtTimes, Secret};
 
 use super::{Options, START, World, answered, options, response, text, with_url};
@@ -214,13 +215,13 @@ impl World {
     pub fn signed_in_as(options: Options, subject: &str, renewable: bool) -> Self {
         let mut world = Self::discovered(options);
         let refresh = renewable.then_some("refresh-1");
-        let began = world.engine.stamp();
+        let began = world.engine.sign_outs();
         world.sign_in(identified_renewal("access-1", refresh, subject), began).expect("signed in");
         assert_eq!(world.event_names(), ["signedin"]);
         world
     }
 
-    pub fn sign_in(&mut self, exchange: Exchange, began: Stamp) -> Result<(), Fault> {
+    pub fn sign_in(&mut self, exchange: Exchange, began: SignOutId) -> Result<(), Fault> {
         let result = self.engine.sign_in(&exchange, began, self.now, self.now);
         self.drain();
         result

@@ -119,7 +119,7 @@ export function createBackend({
 
   /** @returns {Promise<Answer>} */
   async function signIn({ url, origin }) {
-    const returnTo = ownPath(url.searchParams.get("returnTo") ?? "/", origin);
+    const returnTo = ownUrl(url.searchParams.get("returnTo") ?? "/", origin);
     if (!returnTo) return { status: 400, body: { error: "returnTo has to be a path of this origin." } };
     const server = await configure();
     const checks = {
@@ -168,7 +168,7 @@ export function createBackend({
       if (!(error instanceof oidc.AuthorizationResponseError)) throw error;
       const back = new URL(begun.returnTo, url);
       back.searchParams.set("sign_in_error", error.error);
-      return { status: 303, headers: { location: back.pathname + back.search + back.hash } };
+      return { status: 303, headers: { location: back.href } };
     }
   }
 
@@ -240,11 +240,11 @@ function tokensOf({ access_token, refresh_token, id_token, token_type, scope, ex
 
 const isDue = ({ lifetime, expiresAt }) => expiresAt - Date.now() < lifetime / 3;
 
-/** @returns {string | undefined} nothing for what a browser would take to another origin, like `//host` and `/\host` */
-function ownPath(text, origin) {
+/** @returns {string | undefined} the URL of a path; nothing for what a browser would take to another origin, like `//host` */
+function ownUrl(text, origin) {
   if (!text.startsWith("/")) return undefined;
   const url = new URL(text, origin);
-  return url.origin === origin ? url.pathname + url.search + url.hash : undefined;
+  return url.origin === origin ? url.href : undefined;
 }
 
 function readCookies({ headers: { cookie = "" } }) {

@@ -54,7 +54,8 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
         return invalid("issuer must be set for the scope openid");
     }
     let origin_of = |name| transaction.text(name).as_deref().and_then(origin).map(String::from);
-    if origin_of("returnTo") != origin_of("page") {
+    let page = origin_of("page");
+    if page.is_none() || origin_of("returnTo") != page {
         return invalid("returnTo must be on the page's own origin");
     }
     let mut form = Form::default();
