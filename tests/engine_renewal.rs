@@ -206,7 +206,7 @@ fn a_passing_failure_ends_neither() {
             assert!(world.engine.signed_in());
             world.pass_until_refresh(MINUTE).expect("another try");
             assert_eq!(world.work(), &work);
-            world.answer(renewed("access-2", None));
+            world.answer(identified_renewal("access-2", None, "user-1"));
             assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
         }
     }

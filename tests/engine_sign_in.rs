@@ -130,7 +130,7 @@ fn the_same_user_stays_in_the_session() {
     assert_eq!(world.access_token().as_deref(), Some("access-2"));
 
     world.renew();
-    assert!(world.body().contains("refresh_token=refresh-1&"), "the one in use stays");
+    assert!(world.body().contains("refresh_token=refresh-2&"), "{}", world.body());
 }
 
 #[test]
