@@ -9,8 +9,8 @@ import { trim } from "./trim.mjs";
 const WASM = "wasm32-unknown-unknown";
 const core = join(target, "core");
 
-/** The stack lies below everything else: a quarter of the usual megabyte makes every address a byte shorter. */
-const STACK = "-Clink-arg=-zstack-size=262144";
+/** The stack lies below everything else: an eighth of the usual megabyte makes every address a byte shorter. */
+const STACK = "-Clink-arg=-zstack-size=131072";
 
 /** Names that only the modules and the glue among themselves know. */
 const INTERNAL =

@@ -191,7 +191,8 @@ export class TokenWard extends EventTarget {
     const params = callback;
     if (!params) return null;
     // As long as these cannot be had, nothing is used up.
-    await this.#signIn.endpoint(TOKEN);
+    const failure = await this.#signIn.endpoint(TOKEN).catch((error) => error);
+    if (failure.retryable) throw failure;
     const transaction = take(params.state, scopeOf(this.#options));
     if (!transaction) return null;
     callback = undefined;

@@ -109,14 +109,16 @@ describe("a callback", () => {
   });
 
   test("is answered once, however often it is asked for", async (t) => {
-    const { page, leave } = await signInStage(t);
+    const { auth, page, leave } = await signInStage(t);
     await leave();
     const values = await page.run(async (kit) => {
       await kit.create(kit.discovered());
       const [first, second] = await Promise.all([kit.ward.handleCallback(), kit.ward.handleCallback()]);
-      return [first !== null, second, await kit.ward.handleCallback(), kit.ward.signedIn];
+      // Whoever asks while it is being answered shares the answer.
+      return [first !== null, second === first, await kit.ward.handleCallback(), kit.ward.signedIn];
     });
-    assert.deepEqual(values, [true, null, null, true]);
+    assert.deepEqual(values, [true, true, null, true]);
+    assert.equal(auth.tokenRequests.length, 1);
   });
 
   test("on a page that no sign-in led to", async (t) => {
