@@ -271,9 +271,9 @@ export interface SignInOptions {
   scope?: string;
   prompt?: string;
   loginHint?: string;
-  /** Seconds since the user proved who they are, at most. Checked in the ID token (`auth_time`). */
+  /** Seconds since the user proved who they are, at most; 0 or more. With `openid` checked in the ID token (`auth_time`). */
   maxAge?: number;
-  /** Separated by spaces, any of them. Checked in the ID token (`acr`): a sign-in without one of them fails. */
+  /** Separated by spaces, any of them. With `openid` checked in the ID token (`acr`): a sign-in without one of them fails. */
   acrValues?: string;
   uiLocales?: string;
   /** Where the tokens will be used (RFC 8707). */
@@ -419,7 +419,8 @@ export class TokenWard extends EventTarget {
 
   /**
    * Finishes a sign-in by redirect, on the page of `redirectUri`. Resolves with `null` if the page was not called with an
-   * answer. A transaction is good once and for 10 minutes.
+   * answer, or with another ward's. A second call before the first has ended shares its promise. A transaction is good once
+   * and for 10 minutes; after `server_unavailable` for want of metadata it is not used up, and the call may be repeated.
    * @throws {TokenWardError} as {@link signIn}, `state_mismatch`, `transaction_expired`
    */
   handleCallback(): Promise<{ returnTo: string } | null>;
