@@ -15,7 +15,7 @@ const ISSUER_OPTIONS: &str = r#"{
     "issuer": "https://id.test",
     "page": "https://app.test/orders",
     "silent": true,
-    "urls": [null, null, "https://app.test/session", "https://app.test/session/end", null, null, null, null,
+    "urls": [null, null, null, null, null, null, "https://app.test/session", "https://app.test/session/end",
         "https://app.test/callback", null, null, "https://id.test/"],
     "resources": [{ "name": "resources[0]", "url": "https://api.test/v1/" }]
 }"#;
@@ -38,6 +38,7 @@ const KEY: u8 = 22;
 const RESTORE: u8 = 23;
 const ID_TOKEN: u8 = 24;
 const TIMEOUT_MS: u8 = 25;
+const SIGN_OUTS: u8 = 26;
 
 const METADATA: &str = r#"{
     "issuer": "https://id.test",
@@ -100,11 +101,11 @@ fn a_sign_in_goes_step_by_step() {
     assert_eq!(world.step(CHECK, &[refused, TRANSACTION]), r#"["token_request_failed","invalid_grant",400]"#);
     assert_eq!(world.step(ID_TOKEN, &[]), "null");
     // The request was sent 20 s ago.
-    assert_eq!(world.step(TAKE, &[answer, &world.core.stamp().to_string(), "20000"]), "null");
+    assert_eq!(world.step(TAKE, &[answer, &world.step(SIGN_OUTS, &[]), "20000"]), "null");
     assert_eq!(world.calls("emit"), [r#"["emit","signedin",{"generation":1,"expiresAt":1080000,"scope":null}]"#]);
     assert_eq!(world.step(ID_TOKEN, &[]), r#""an.id.token""#);
     assert_eq!(world.step(LOGOUT_URL, &[]), r#""https://id.test/logout?client_id=spa&id_token_hint=an.id.token""#);
-    assert_eq!(world.step(TAKE, &[answer, "4294967297", "0"]), r#"["signed_out","",null]"#);
+    assert_eq!(world.step(TAKE, &[answer, "1", "0"]), r#"["signed_out","",null]"#);
 }
 
 #[wasm_bindgen_test]
@@ -128,7 +129,7 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
     let world = World::of_issuer();
     let waiter = world.step(RESTORE, &["0"]);
     let posts = world.calls("post");
-    assert!(posts[0].starts_with(r#"["post",0,"#) && posts[0].ends_with(r#",2,"",1048576]"#), "{posts:?}");
+    assert!(posts[0].starts_with(r#"["post",0,"#) && posts[0].ends_with(r#",6,"",1048576]"#), "{posts:?}");
     world.core.replied(0, 2, 0, &parse(r#"{ "status": 401 }"#));
     assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},2,0]"#)]);
 
@@ -150,7 +151,7 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
     assert_eq!(world.step(SIGN_OUT, &[]), "1");
     assert_eq!(world.step(ID_TOKEN, &[]), "null");
     let posts = world.calls("post");
-    assert!(posts.iter().any(|post| post.contains(r#",3,"",1048576]"#)), "the backend's sign-out: {posts:?}");
+    assert!(posts.iter().any(|post| post.contains(r#",7,"",1048576]"#)), "the backend's sign-out: {posts:?}");
 }
 
 #[wasm_bindgen_test]
