@@ -64,9 +64,9 @@ const fail = (key, rule) => {
 export function readOptions(given) {
   const options = read(given, "options", "", OPTIONS);
   if (!options.resources) fail("resources", TYPES.array[1]);
-  const { issuer, restore = [] } = options;
-  const endpoints = read(options.endpoints ?? {}, "endpoints", "endpoints.", ENDPOINTS);
-  const session = read(options.session ?? {}, "session", "session.", { url: "path", signOutUrl: "path" });
+  const { issuer, restore = [], endpoints: server = {}, session: backend = {} } = options;
+  const endpoints = read(server, "endpoints", "endpoints.", ENDPOINTS);
+  const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path" });
   for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
   if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {
