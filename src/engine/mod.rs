@@ -8,6 +8,7 @@ pub mod event;
 pub mod failure;
 pub mod oauth;
 mod refresh;
+mod requests;
 pub mod resource;
 pub mod revocation;
 pub mod schedule;
