@@ -15,8 +15,8 @@ proptest! {
 
     #[test]
     fn a_back_off_keeps_its_bounds(attempt: u32, waiting: bool, seed: u64) {
-        let cap = if waiting { 10 * SECOND } else { 5 * MINUTE };
-        let ceiling = SECOND.saturating_mul(1 << attempt.saturating_sub(1).min(30)).min(cap);
+        let (first, last) = if waiting { (SECOND, 10 * SECOND) } else { (8 * SECOND, 5 * MINUTE) };
+        let ceiling = first.saturating_mul(1 << attempt.saturating_sub(1).min(30)).min(last);
         let ms = backoff_ms(attempt, waiting, &mut Rng::new(seed));
         prop_assert!((250..=ceiling).contains(&ms), "{} of {}", ms, ceiling);
     }
@@ -36,7 +36,7 @@ proptest! {
 
 #[test]
 fn a_back_off_is_spread_over_all_of_its_range() {
-    for (attempt, waiting, ceiling) in [(5, true, 10_000), (5, false, 16_000), (9, true, 10_000), (30, false, 300_000)]
+    for (attempt, waiting, ceiling) in [(5, true, 10_000), (4, false, 64_000), (9, true, 10_000), (30, false, 300_000)]
     {
         let waits: Vec<_> = (0..1_000).map(|seed| backoff_ms(attempt, waiting, &mut Rng::new(seed))).collect();
         for quarter in 0..4 {
@@ -105,14 +105,14 @@ fn failures_in_a_row_are_tried_again_less_and_less_often() {
             assert!(detail.retryable);
             let after = world.pass_until_refresh(HOUR).expect("another try");
             assert_eq!(detail.retry_at, Some(world.now.wall_ms as f64), "as the event said");
-            let ceiling = (SECOND << failures).min(5 * MINUTE);
+            let ceiling = (8 * SECOND << failures).min(5 * MINUTE);
             assert!((250..=ceiling).contains(&after), "{after} after failure {failures}");
             *longest = after.max(*longest);
             world.events.clear();
             world.answer(network_failure());
         }
     }
-    assert!(longest.windows(2).take(8).all(|pair| pair[0] < pair[1]), "{longest:?}");
+    assert!(longest.windows(2).take(5).all(|pair| pair[0] < pair[1]), "{longest:?}");
 }
 
 #[test]

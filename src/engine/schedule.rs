@@ -110,18 +110,17 @@ pub fn refresh_after_ms(lifetime_ms: u64, refresh_in_ms: Option<u64>, rng: &mut 
     (after >= MIN_SCHEDULED_MS).then_some(after)
 }
 
-const BACKOFF_BASE_MS: u64 = 1_000;
 const BACKOFF_FLOOR_MS: u64 = 250;
-/// While requests wait.
-const BACKOFF_CAP_MS: u64 = 10_000;
-/// While none does: an endpoint that comes back after an outage must not be met by every client at once.
-const BACKOFF_IDLE_CAP_MS: u64 = 300_000;
+/// The first ceiling and the last, while requests wait.
+const BACKOFF_MS: (u64, u64) = (1_000, 10_000);
+/// While none does: the token's lead time is left, and an endpoint in trouble must not be met by every client at once.
+const BACKOFF_IDLE_MS: (u64, u64) = (8_000, 300_000);
 
 /// Exponential back-off with full jitter: how long after failure number `attempt` (from 1) the next try comes.
 pub fn backoff_ms(attempt: u32, waiting: bool, rng: &mut Rng) -> u64 {
-    let cap = if waiting { BACKOFF_CAP_MS } else { BACKOFF_IDLE_CAP_MS };
+    let (first, last) = if waiting { BACKOFF_MS } else { BACKOFF_IDLE_MS };
     let exponent = attempt.saturating_sub(1).min(20);
-    let ceiling = (BACKOFF_BASE_MS << exponent).min(cap);
+    let ceiling = (first << exponent).min(last);
     rng.up_to(ceiling).max(BACKOFF_FLOOR_MS)
 }
 
