@@ -129,13 +129,16 @@ const MAX_RETRY_AFTER_MS: u64 = 600_000;
 
 /// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds from now, capped.
 ///
-/// `date_ms` is the value read as an HTTP date by the platform, NaN if it is none.
-pub fn retry_after_ms(value: &str, date_ms: f64, now: Moment) -> Option<u64> {
+/// `date_ms` is the value read as an HTTP date by the platform, `server_ms` the answer's own `Date` (section 6.6.1): the
+/// server's clock, where CORS lets it be seen. NaN if they are none.
+pub fn retry_after_ms(value: &str, date_ms: f64, server_ms: f64, now: Moment) -> Option<u64> {
     let ms = match digits(value.trim_ascii()) {
         Some(seconds) => seconds.saturating_mul(1000),
-        // A date that is past, by our clock, says nothing.
-        None if date_ms > now.wall_ms as f64 => date_ms as u64 - now.wall_ms,
-        None => return None,
+        None => {
+            let now_ms = if server_ms.is_nan() { now.wall_ms as f64 } else { server_ms };
+            // A date that is past says nothing.
+            Some(date_ms - now_ms).filter(|ms| *ms > 0.0)? as u64
+        }
     };
     Some(ms.min(MAX_RETRY_AFTER_MS))
 }
