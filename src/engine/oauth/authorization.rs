@@ -112,7 +112,7 @@ pub fn answered(
     }
     // Below zero the clock was set back since, as a wrong one is.
     let age = wall_ms as f64 - transaction.number("at").unwrap_or(0.0);
-    if age.is_nan() || age >= LIFETIME_MS {
+    if !(..LIFETIME_MS).contains(&age) {
         return fault("transaction_expired");
     }
     // RFC 9207 section 2.4. The transaction is bound to the issuer that was asked.
