@@ -1,0 +1,157 @@
+//! What must hold in every run.
+
+use tokenward::engine::event::Reason;
+
+use crate::calls::{Call, End};
+use crate::common::SECOND;
+use crate::tab::{Tab, Wait};
+use crate::world::{PROBE_MS, To, World};
+
+/// `waitSeconds`
+pub const WAIT_MS: u64 = 30 * SECOND;
+
+/// A timer may come this late after the machine woke up.
+const LATE_MS: u64 = 50;
+
+impl World<'_> {
+    /// A refresh leaves a tab.
+    pub fn check_start(&mut self, tab: usize, refresh: usize) {
+        let now = self.now(tab);
+        let about = format!("tab {tab}, r{refresh}");
+        if self.server.refreshes[refresh].is_answered {
+            self.violate("a refresh token whose answer came is not sent again", about);
+            return;
+        }
+        let is_same = |trip: usize| matches!(self.trips[trip].to, To::Renew { refresh: other, .. } if other == refresh);
+        let mut others = self.tabs.iter().enumerate().filter(|(other, _)| self.is_awake(*other));
+        if others.any(|(_, other)| other.flights.iter().any(|flight| is_same(flight.trip))) {
+            self.violate("one refresh at once", about);
+            return;
+        }
+        let truth = &self.tabs[tab].truth;
+        let is_young = truth.tokens.last().is_some_and(|held| held.sent.elapsed_ms(now) < held.lifetime_ms / 2);
+        if !truth.is_signed_in && truth.tokens.is_empty() {
+            self.violate("no refresh without a session", about);
+        } else if is_young && !truth.has_cause {
+            self.violate("no refresh without a cause", about);
+        }
+    }
+
+    /// A refresh token is at the server: if it was there before, its answer must have been lost.
+    pub fn check_reuse(&mut self, trip: usize, refresh: usize) {
+        let Some(earlier) = self.server.refreshes[refresh].used_by else { return };
+        if earlier != trip && self.server.refreshes[refresh].is_answered && self.trips[trip].sent_at > self.trips[earlier].sent_at
+        {
+            self.violate("no refresh token is used again", format!("r{refresh} by trips {earlier} and {trip}"));
+        }
+    }
+
+    /// A request leaves with a token.
+    pub fn check_sent(&mut self, call: usize, access: Option<usize>) {
+        let tab = self.calls[call].tab;
+        let now = self.now(tab);
+        let truth = &self.tabs[tab].truth;
+        let Some(access) = access else {
+            self.violate("a request that may go has a token", format!("tab {tab}, request {call}"));
+            return;
+        };
+        let about = format!("tab {tab}, request {call}, t{access}");
+        let Some(held) = truth.tokens.iter().rev().find(|held| held.access == access) else {
+            self.violate("a token is sent by a tab it came to", about);
+            return;
+        };
+        let is_expired = held.sent.plus(held.lifetime_ms).reached(now);
+        let is_of_session = held.session == truth.session && self.calls[call].session.is_none_or(|begun| begun == truth.session);
+        if is_expired {
+            self.violate("no expired token is sent", about);
+        } else if !is_of_session {
+            self.violate("no request goes on in another session", about);
+        } else if !truth.is_signed_in {
+            self.violate("no token is sent after the session", about);
+        }
+    }
+
+    /// A request leaves without a token.
+    pub fn check_bare(&mut self, call: usize) {
+        let tab = self.calls[call].tab;
+        if self.tabs[tab].truth.is_signed_in {
+            self.violate("who is signed in sends a token", format!("tab {tab}, request {call}"));
+        }
+    }
+
+    pub fn check_sign_out(&mut self, tab: usize, reason: Reason) {
+        let truth = &self.tabs[tab].truth;
+        let has_cause = match reason {
+            Reason::Expired => truth.refresh.is_none(),
+            other => truth.may_end == Some(other),
+        };
+        if !has_cause {
+            self.violate("a session ends for a reason", format!("tab {tab}: {reason:?}"));
+        }
+    }
+
+    /// After each task of a tab.
+    pub fn check_tab(&mut self, tab: usize) {
+        let Tab { engine, truth, flights, is_open, .. } = &self.tabs[tab];
+        if engine.signed_in() != truth.is_signed_in && *is_open {
+            let about = format!("tab {tab}: {} and {}", engine.signed_in(), truth.is_signed_in);
+            self.violate("a session lasts as long as it was told", about);
+        } else if flights.len() > 1 {
+            self.violate("one refresh at once", format!("tab {tab}"));
+        }
+    }
+
+    /// At all times.
+    pub fn check_waits(&mut self) {
+        if self.is_asleep || self.t < self.woke_at + LATE_MS {
+            return;
+        }
+        for tab in 0..self.tabs.len() {
+            let now = self.now(tab);
+            let is_late = |wait: &&Wait| wait.deadline_mono_ms + LATE_MS < now.mono_ms;
+            if self.is_awake(tab)
+                && let Some(wait) = self.tabs[tab].waits.iter().find(is_late)
+            {
+                let about = format!("tab {tab}: {:?}", wait.owner);
+                self.violate("nobody waits past the deadline", about);
+            }
+        }
+    }
+
+    /// The tabs were left alone for longer than a token lives.
+    pub fn check_idle(&mut self) {
+        if !self.schedule.ends_idle {
+            return;
+        }
+        for tab in 0..self.tabs.len() {
+            self.check_revoked(tab);
+        }
+    }
+
+    fn check_revoked(&mut self, tab: usize) {
+        let truth = &self.tabs[tab].truth;
+        let is_dead = truth.family.is_some_and(|family| self.server.families[family].is_dead);
+        if self.is_awake(tab) && is_dead && truth.is_signed_in {
+            self.violate("after a revocation the session ends", format!("tab {tab}"));
+        }
+    }
+
+    /// After the faults ceased and every tab was asked once more.
+    pub fn check_end(&mut self) {
+        for tab in 0..self.tabs.len() {
+            self.check_revoked(tab);
+            let Some(probe) = self.tabs[tab].probe else { continue };
+            let end = self.calls[probe].end().cloned();
+            if self.tabs[tab].truth.is_signed_in && end != Some(End::Status(200)) {
+                let about = format!("tab {tab}: {end:?} after {PROBE_MS} ms");
+                self.violate("once all is well, requests succeed", about);
+            }
+        }
+        for call in 0..self.calls.len() {
+            let Call { tab, is_gone, .. } = self.calls[call];
+            if self.calls[call].end().is_none() && !is_gone && !self.tabs[tab].is_frozen && self.tabs[tab].is_open {
+                self.violate("every request ends", format!("request {call} of tab {tab}"));
+            }
+        }
+    }
+}

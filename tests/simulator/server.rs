@@ -1,0 +1,134 @@
+//! The authorization server: one-time refresh tokens whose reuse ends the family. And the API that takes its tokens.
+
+use tokenward::engine::failure::{Answer, Exchange};
+use tokenward::engine::oauth::response::{Member, TokenAnswer};
+
+use crate::common::{SECOND, answered, delayed, error_response, network_failure, response};
+use crate::schedule::Luck;
+
+/// All that was issued in one sign-in.
+#[derive(Default)]
+pub struct Family {
+    pub is_dead: bool,
+}
+
+pub struct Access {
+    pub family: usize,
+    pub expires_at: u64,
+    is_revoked: bool,
+}
+
+pub struct Refresh {
+    pub family: usize,
+    /// By this trip.
+    pub used_by: Option<usize>,
+    /// The tab that used it has its answer.
+    pub is_answered: bool,
+}
+
+#[derive(Default)]
+pub struct Server {
+    pub families: Vec<Family>,
+    pub accesses: Vec<Access>,
+    pub refreshes: Vec<Refresh>,
+    lifetime_s: u64,
+}
+
+/// What comes back to a tab.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Back {
+    Tokens { access: usize, refresh: Option<usize>, expires_in_s: u64 },
+    /// An OAuth error.
+    Error(&'static str),
+    Status(u16),
+    RetryAfter(u16, u64),
+    Html,
+    /// A network failure.
+    Failure,
+}
+
+impl Back {
+    pub fn exchange(&self) -> Exchange {
+        match self {
+            Self::Tokens { .. } => answered(200, self.token_answer()),
+            Self::Error(error) => answered(400, Some(error_response(error))),
+            Self::Status(status) => answered(*status, None),
+            Self::RetryAfter(status, ms) => delayed(*status, *ms),
+            Self::Html => Exchange::Answered(Answer { status: 200, ..Answer::default() }),
+            Self::Failure => network_failure(),
+        }
+    }
+
+    /// As JSON, if it is a token response.
+    pub fn token_answer(&self) -> Option<TokenAnswer> {
+        let Self::Tokens { access, refresh, expires_in_s } = self else { return None };
+        let refresh = refresh.map(|refresh| format!("r{refresh}"));
+        let answer = response(&format!("t{access}"), refresh.as_deref());
+        Some(TokenAnswer { expires_in: Member::Number(*expires_in_s as f64), ..answer })
+    }
+}
+
+/// The number in the name of a token.
+pub fn number(token: &str) -> usize {
+    token[1..].parse().expect("a token of this server's")
+}
+
+impl Server {
+    pub fn new(lifetime_s: u64) -> Self {
+        Self { lifetime_s, ..Self::default() }
+    }
+
+    /// The first tokens of a family of their own.
+    pub fn sign_in(&mut self, renewable: bool, t: u64) -> Back {
+        self.families.push(Family::default());
+        self.issue(self.families.len() - 1, renewable, t)
+    }
+
+    pub fn issue(&mut self, family: usize, renewable: bool, t: u64) -> Back {
+        self.accesses.push(Access { family, expires_at: t + self.lifetime_s * SECOND, is_revoked: false });
+        if renewable {
+            self.refreshes.push(Refresh { family, used_by: None, is_answered: false });
+        }
+        Back::Tokens {
+            access: self.accesses.len() - 1,
+            refresh: renewable.then(|| self.refreshes.len() - 1),
+            expires_in_s: self.lifetime_s,
+        }
+    }
+
+    /// The `refresh_token` grant.
+    pub fn renew(&mut self, refresh: usize, trip: usize, t: u64) -> Back {
+        let Refresh { family, used_by, .. } = self.refreshes[refresh];
+        if used_by.is_some() {
+            self.kill(family);
+        }
+        if self.families[family].is_dead {
+            return Back::Error("invalid_grant");
+        }
+        self.refreshes[refresh].used_by = Some(trip);
+        self.issue(family, true, t)
+    }
+
+    /// RFC 7009. With its refresh token a family ends.
+    pub fn revoke(&mut self, token: &str) -> Back {
+        let number = number(token);
+        if token.starts_with('r') {
+            self.kill(self.refreshes[number].family);
+        } else {
+            self.accesses[number].is_revoked = true;
+        }
+        Back::Status(200)
+    }
+
+    pub fn kill(&mut self, family: usize) {
+        self.families[family].is_dead = true;
+    }
+
+    /// The status with which the API answers.
+    pub fn api(&self, access: Option<usize>, luck: Luck, t: u64) -> u16 {
+        let is_good = access.map(|access| &self.accesses[access]).is_some_and(|access| {
+            !access.is_revoked && !self.families[access.family].is_dead && t < access.expires_at
+        });
+        if is_good && !matches!(luck, Luck::Status(_)) { 200 } else { 401 }
+    }
+}
