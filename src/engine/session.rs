@@ -6,6 +6,7 @@ use crate::engine::oauth::response::Grant;
 use crate::engine::refresh::{Flight, Retry};
 use crate::engine::resource::RuleId;
 use crate::engine::schedule::{Moment, Rng, margin_ms, refresh_after_ms};
+use crate::engine::tabs::Signal;
 use crate::engine::token::{AccessToken, RefreshToken, Secret};
 use crate::engine::{Output, Ticket};
 
@@ -95,7 +96,7 @@ pub enum Permit {
 #[derive(Debug)]
 pub(super) struct Tokens {
     /// `None` after one that was of no use.
-    access: Option<AccessToken>,
+    pub(super) access: Option<AccessToken>,
     refresh: Option<RefreshToken>,
     expires: Moment,
     /// A little before it expires.
@@ -107,6 +108,8 @@ pub(super) struct Tokens {
     identity: Option<Identity>,
     /// How they came here, if not by the app.
     way: Option<Way>,
+    /// The backend's name for them.
+    pub(super) version: Option<String>,
 }
 
 impl Tokens {
@@ -130,6 +133,10 @@ pub struct Session {
     pub(super) flight: Option<Flight>,
     pub(super) retry: Option<Retry>,
     pub(super) outputs: Vec<Output>,
+    /// Another tab has told of a newer token than the last request could know of.
+    pub(super) renewed_elsewhere: bool,
+    /// A session was looked for, and there may be one.
+    pub(super) unrestored: bool,
     pub(super) epoch: u32,
     pub(super) generation: u32,
     pub(super) tokens: Option<Tokens>,
@@ -152,6 +159,8 @@ impl Session {
             flight: None,
             retry: None,
             outputs: Vec::new(),
+            renewed_elsewhere: false,
+            unrestored: false,
             epoch: 0,
             generation: 0,
             tokens: None,
@@ -204,8 +213,18 @@ impl Session {
     pub(super) fn take(&mut self, grant: Grant, way: Option<Way>, sent: Moment, now: Moment) {
         let fresh = self.tokens.is_none();
         self.adopt(grant, way, sent, now);
+        self.announce(fresh, now);
+    }
+
+    /// Tells of new tokens: to the app, to the other tabs, to those who wait.
+    pub(super) fn announce(&mut self, is_first: bool, now: Moment) {
         let detail = self.token_detail();
-        self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
+        if is_first {
+            self.outputs.push(Output::Signal(Signal::SignedIn));
+            self.emit(Event::SignedIn(detail));
+        } else {
+            self.emit(Event::Refreshed(detail));
+        }
         self.settle_ready(now);
     }
 
@@ -235,6 +254,7 @@ impl Session {
             scope: grant.scope.or(last_scope),
             identity: grant.identity.or(last_identity),
             way,
+            version: grant.version,
         });
     }
 
@@ -355,6 +375,7 @@ impl Session {
     fn clear(&mut self, told: Settled) -> Option<Tokens> {
         self.abort_flight();
         self.retry = None;
+        self.unrestored = false;
         self.epoch = self.epoch.saturating_add(1);
         self.generation = 0;
         self.distrusted.clear();
@@ -377,7 +398,7 @@ impl Session {
 
     pub(super) fn abort_flight(&mut self) {
         if let Some(flight) = self.flight.take() {
-            self.outputs.push(Output::Abort(flight.ticket));
+            self.give_up(&flight);
         }
     }
 

@@ -40,6 +40,7 @@ export const {
   setInterval,
 } = globalThis;
 
+export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);

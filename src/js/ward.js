@@ -22,6 +22,7 @@ import {
   nativeFetch,
   navigator,
   open,
+  requestLock,
   wallClock,
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
@@ -31,16 +32,18 @@ import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
+  GRANTED,
+  HEARD,
   ID_TOKEN,
   LOGOUT_URL,
   RENEW,
   RESTORE,
   SET_TOKENS,
   SIGNED_IN,
-  SIGNED_OUT_ELSEWHERE,
   SIGN_OUT,
   SIGN_OUTS,
   SNAPSHOT,
+  UNLOCKED,
   WAIT,
 } from "./steps.js";
 
@@ -55,6 +58,9 @@ const REVOCATION = 1;
 const END_SESSION = 5;
 const SESSION = 6;
 const SESSION_END = 7;
+
+// Of `Signal`, as the other tabs hear them.
+const SIGNALS = ["signedin", "refreshed", "locked", "signout"];
 
 // How a piece of IO ended, for Core.replied().
 const ANSWERED = 0;
@@ -75,6 +81,14 @@ const patches = new WeakMap();
 
 /** The authorization response that the page's address held. */
 let callback;
+
+const SIGNAL = 7;
+
+/** An AbortController in two. */
+const stopper = () => {
+  const controller = new AbortController();
+  return { abort: () => controller.abort(), signal: controller.signal };
+};
 
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
@@ -103,6 +117,8 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #channel;
+  /** What ends the requests for a lock, and lets go of it, by number. */
+  #locks = new Map();
   #restoring;
   #handling;
   #user = null;
@@ -250,7 +266,6 @@ export class TokenWard extends EventTarget {
   async signOut({ endSession = false } = {}) {
     const core = this.#alive();
     let url = endSession ? this.#signIn.step(LOGOUT_URL) : null;
-    this.#channel?.postMessage({ tokenward: "signout", scope: scopeOf(this.#options) });
     const signingOut = this.#signOuts.collect(core.step(SIGN_OUT));
     const stamp = this.#core?.stamp();
     const { notRevoked, reached } = await signingOut;
@@ -291,6 +306,7 @@ export class TokenWard extends EventTarget {
   #end() {
     this.#channel?.close();
     this.#channel = undefined;
+    for (const letGo of this.#locks.values()) letGo();
     this.#closing.abort(new TokenWardError("closed"));
   }
 
@@ -308,13 +324,36 @@ export class TokenWard extends EventTarget {
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
   }
 
-  /** Hears of sign-outs in other tabs. */
+  /** Hears what other tabs tell. */
   #listen(scope) {
     if (!scope.trim()) return;
     this.#channel = openChannel();
     this.#channel.onmessage = ({ data }) => {
-      if (data?.tokenward === "signout" && data.scope === scope) this.#core?.step(SIGNED_OUT_ELSEWHERE, data);
+      const signal = SIGNALS.indexOf(data?.tokenward);
+      if (signal >= 0 && data.scope === scope) this.#core?.step(HEARD, data, signal);
     };
+  }
+
+  #tell(signal) {
+    this.#channel?.postMessage({ tokenward: SIGNALS[signal], scope: scopeOf(this.#options) });
+  }
+
+  #lock(epoch, number, options) {
+    const tell = (step) => this.#core?.step(step, epoch, number);
+    if (!requestLock) return void tell(GRANTED);
+    const { abort, signal } = stopper();
+    this.#locks.set(number, abort);
+    requestLock(`tokenward ${scopeOf(this.#options)}`, options ?? { signal }, () =>
+      new Promise((letGo) => {
+        this.#locks.set(number, letGo);
+        tell(GRANTED);
+      }),
+    )
+      .catch(() => {})
+      .then(() => {
+        this.#locks.delete(number);
+        tell(UNLOCKED);
+      });
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -349,24 +388,53 @@ export class TokenWard extends EventTarget {
   #host({ refresh }) {
     const running = new Map();
     const begin = (number) => {
-      const controller = new AbortController();
-      running.set(number, controller);
-      return controller.signal;
+      const { abort, signal } = stopper();
+      running.set(number, abort);
+      return signal;
     };
     const replied = (epoch, number, how, answer) => {
       running.delete(number);
       this.#core?.replied(epoch, number, how, answer);
     };
+    // By `Errand`.
+    const errands = [
+      (_, number) => {
+        running.get(number)?.();
+        running.delete(number);
+      },
+      (epoch, number) =>
+        void this.#signIn.silently(begin(number)).then(
+          (answer) => replied(epoch, number, ANSWERED, answer),
+          (error) =>
+            replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
+              body: error.code === "authorization_failed" ? error : undefined,
+            }),
+        ),
+      (epoch, number) => {
+        const signal = begin(number);
+        Promise.resolve()
+          .then(() => refresh({ signal }))
+          .then(
+            (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
+            (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
+          );
+      },
+      (epoch, number) => this.#lock(epoch, number),
+      (epoch, number) => this.#lock(epoch, number, { steal: true }),
+      (_, number) => {
+        const letGo = this.#locks.get(number);
+        letGo?.();
+        return letGo;
+      },
+      () => void this.restore().catch(() => {}),
+    ];
     return {
       wall: wallClock,
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
       online: () => navigator?.onLine !== false,
       claims: (token) => part(token, 1),
-      abort: (number) => {
-        running.get(number)?.abort();
-        running.delete(number);
-      },
+      run: (errand, epoch, number) => Boolean(errand < SIGNAL ? errands[errand](epoch, number) : this.#tell(errand - SIGNAL)),
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, endpoint, body, maxBytes) => {
         const signal = begin(number);
@@ -378,23 +446,6 @@ export class TokenWard extends EventTarget {
             (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
             // What has no place to go is not unreachable.
             ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
-          );
-      },
-      silent: (epoch, number) =>
-        this.#signIn.silently(begin(number)).then(
-          (answer) => replied(epoch, number, ANSWERED, answer),
-          (error) =>
-            replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
-              body: error.code === "authorization_failed" ? error : undefined,
-            }),
-        ),
-      refresh: (epoch, number) => {
-        const signal = begin(number);
-        Promise.resolve()
-          .then(() => refresh({ signal }))
-          .then(
-            (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
-            (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
           );
       },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
