@@ -4,8 +4,10 @@ use tokenward::engine::event::Reason;
 
 use crate::calls::{Call, End};
 use crate::common::SECOND;
+use crate::schedule::{Backend, Locks, Mode};
+use crate::server::Cookie;
 use crate::tab::{Tab, Wait};
-use crate::world::{PROBE_MS, To, World};
+use crate::world::{PROBE_MS, To, Trip, World};
 
 /// `waitSeconds`
 pub const WAIT_MS: u64 = 30 * SECOND;
@@ -16,7 +18,6 @@ const LATE_MS: u64 = 50;
 impl World<'_> {
     /// A refresh leaves a tab.
     pub fn check_start(&mut self, tab: usize, refresh: usize) {
-        let now = self.now(tab);
         let about = format!("tab {tab}, r{refresh}");
         if self.server.refreshes[refresh].is_answered {
             self.violate("a refresh token whose answer came is not sent again", about);
@@ -28,12 +29,44 @@ impl World<'_> {
             self.violate("one refresh at once", about);
             return;
         }
-        let truth = &self.tabs[tab].truth;
-        let is_young = truth.tokens.last().is_some_and(|held| held.sent.elapsed_ms(now) < held.lifetime_ms / 2);
-        if !truth.is_signed_in && truth.tokens.is_empty() {
+        if !self.tabs[tab].truth.is_signed_in {
             self.violate("no refresh without a session", about);
-        } else if is_young && !truth.has_cause {
-            self.violate("no refresh without a cause", about);
+        }
+        self.check_cause(tab);
+    }
+
+    /// A request to the backend leaves a tab.
+    pub fn check_session_start(&mut self, tab: usize) {
+        let is_busy = |other| self.is_awake(other) && !self.tabs[other].flights.is_empty();
+        let busy = (0..self.tabs.len()).find(|other| is_busy(*other));
+        if let Some(other) = busy.filter(|_| self.schedule.locks == Locks::Work) {
+            self.violate("one refresh at once", format!("tabs {tab} and {other}"));
+        } else if self.tabs[tab].truth.is_signed_in {
+            self.check_cause(tab);
+        }
+    }
+
+    fn check_cause(&mut self, tab: usize) {
+        let now = self.now(tab);
+        let truth = &mut self.tabs[tab].truth;
+        truth.has_cause |= truth.tokens.last().is_none_or(|held| held.sent.elapsed_ms(now) >= held.lifetime_ms / 2);
+        if !truth.has_cause {
+            self.violate("no refresh without a cause", format!("tab {tab}"));
+        }
+    }
+
+    /// The backend is asked. What another tab got, and told of, is not got again.
+    pub fn check_renewal(&mut self, trip: usize, backend: Backend, cookie: Option<Cookie>, after: Option<&str>) {
+        let Some(cookie) = cookie.filter(|_| backend != Backend::Dumb) else { return };
+        let Trip { tab, sent_at, .. } = self.trips[trip];
+        let current = self.server.sessions[cookie.session].access;
+        let issued_at = self.server.accesses[current].issued_at;
+        let is_young = self.t - issued_at < self.schedule.lifetime_s * SECOND / 2;
+        let truth = &self.tabs[tab].truth;
+        let is_known = truth.tokens.last().is_none_or(|held| held.access == current);
+        let knew = backend == Backend::Stateful || truth.heard_at.is_some_and(|at| at >= issued_at && at < sent_at);
+        if self.server.is_renewal(backend, cookie, after, self.t) && is_young && !is_known && knew && truth.is_signed_in {
+            self.violate("what another tab got is not got again", format!("tab {tab}, trip {trip}, t{current}"));
         }
     }
 
@@ -66,7 +99,7 @@ impl World<'_> {
             self.violate("no expired token is sent", about);
         } else if !is_of_session {
             self.violate("no request goes on in another session", about);
-        } else if !truth.is_signed_in {
+        } else if !truth.is_signed_in && !self.tabs[tab].engine.has_output() {
             self.violate("no token is sent after the session", about);
         }
     }
@@ -74,7 +107,7 @@ impl World<'_> {
     /// A request leaves without a token.
     pub fn check_bare(&mut self, call: usize) {
         let tab = self.calls[call].tab;
-        if self.tabs[tab].truth.is_signed_in {
+        if self.tabs[tab].truth.is_signed_in && !self.tabs[tab].engine.has_output() {
             self.violate("who is signed in sends a token", format!("tab {tab}, request {call}"));
         }
     }
@@ -82,7 +115,7 @@ impl World<'_> {
     pub fn check_sign_out(&mut self, tab: usize, reason: Reason) {
         let truth = &self.tabs[tab].truth;
         let has_cause = match reason {
-            Reason::Expired => truth.refresh.is_none(),
+            Reason::Expired => self.schedule.mode == Mode::Page && truth.refresh.is_none(),
             other => truth.may_end == Some(other),
         };
         if !has_cause {
@@ -93,7 +126,8 @@ impl World<'_> {
     /// After each task of a tab.
     pub fn check_tab(&mut self, tab: usize) {
         let Tab { engine, truth, flights, is_open, .. } = &self.tabs[tab];
-        if engine.signed_in() != truth.is_signed_in && *is_open {
+        // While a lock is let go, the news of it waits.
+        if engine.signed_in() != truth.is_signed_in && *is_open && !engine.has_output() {
             let about = format!("tab {tab}: {} and {}", engine.signed_in(), truth.is_signed_in);
             self.violate("a session lasts as long as it was told", about);
         } else if flights.len() > 1 {
@@ -103,13 +137,11 @@ impl World<'_> {
 
     /// At all times.
     pub fn check_waits(&mut self) {
-        if self.is_asleep || self.t < self.woke_at + LATE_MS {
-            return;
-        }
         for tab in 0..self.tabs.len() {
             let now = self.now(tab);
             let is_late = |wait: &&Wait| wait.deadline_mono_ms + LATE_MS < now.mono_ms;
             if self.is_awake(tab)
+                && self.t >= self.tabs[tab].roused_at + LATE_MS
                 && let Some(wait) = self.tabs[tab].waits.iter().find(is_late)
             {
                 let about = format!("tab {tab}: {:?}", wait.owner);

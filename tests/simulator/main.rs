@@ -4,6 +4,7 @@
 //! what happened.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod browser;
 mod calls;
 mod checks;
 #[path = "../common/mod.rs"]

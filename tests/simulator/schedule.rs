@@ -20,6 +20,9 @@ pub struct Schedule {
     pub mono_stops: bool,
     /// Whether the tabs are left alone for a token's life before they are asked at the end.
     pub ends_idle: bool,
+    pub locks: Locks,
+    /// Messages between tabs may be slower than locks.
+    pub slow_channel: bool,
     /// Of the requests to the token endpoint or the backend, in order; those after the last are fine.
     pub fates: Vec<Fate>,
     /// Of the requests to the API.
@@ -31,6 +34,29 @@ pub struct Schedule {
 pub enum Mode {
     /// Each tab has a refresh token of its own.
     Page,
+    /// All have the cookie of one session at a backend.
+    Cookie(Backend),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Backend {
+    /// Knows which token a tab has, and tells the `version` of each.
+    Stateful,
+    /// Renews if `after` is there.
+    Coarse,
+    /// Renews at every request; the one-time refresh token is in the cookie itself.
+    Dumb,
+    /// Renews when less than a third of the life is left, whatever is asked for.
+    Stingy,
+}
+
+/// `navigator.locks`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Locks {
+    Work,
+    Missing,
+    /// As in a page of an opaque origin.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,8 +108,9 @@ pub enum Action {
     Revoke { tab: usize },
     Open,
     Close { tab: usize },
-    Crash { tab: usize },
-    Freeze { tab: usize },
+    /// `holder`: the tab that holds the lock, if one does.
+    Crash { tab: usize, holder: bool },
+    Freeze { tab: usize, holder: bool },
     Resume { tab: usize, timers_first: bool },
     Sleep { ms: u64, breaks: bool, timers_first: bool },
     Jump { ms: i64 },
@@ -110,17 +137,24 @@ impl Schedule {
         let steps = 3 + pick(rng, 40);
         Self {
             seed,
-            mode: Mode::Page,
+            mode: mode(rng),
             tabs: 1 + pick(rng, 3),
             lifetime_s,
             wall_offset_ms: [0, 0, 3, -3, 40][pick(rng, 5)] * HOUR as i64,
             mono_stops: chance(rng, 50),
             ends_idle: chance(rng, 25),
+            locks: if chance(rng, 90) { Locks::Work } else { [Locks::Missing, Locks::Refused][pick(rng, 2)] },
+            slow_channel: chance(rng, 15),
             fates: (0..24).map(|_| fate(rng, trouble)).collect(),
             api_fates: (0..24).map(|_| fate(rng, trouble / 2)).collect(),
             steps: (0..steps).map(|_| Step { after_ms: delay(rng, lifetime_s * SECOND), action: action(rng) }).collect(),
         }
     }
+}
+
+fn mode(rng: &mut Rng) -> Mode {
+    let backends = [Backend::Stateful, Backend::Stateful, Backend::Coarse, Backend::Coarse, Backend::Dumb, Backend::Stingy];
+    if chance(rng, 30) { Mode::Page } else { Mode::Cookie(backends[pick(rng, backends.len())]) }
 }
 
 fn fate(rng: &mut Rng, trouble: u64) -> Fate {
@@ -160,8 +194,8 @@ fn action(rng: &mut Rng) -> Action {
         62 | 63 => Action::Revoke { tab },
         64..=66 => Action::Open,
         67 => Action::Close { tab },
-        68..=70 => Action::Crash { tab },
-        71..=75 => Action::Freeze { tab },
+        68..=70 => Action::Crash { tab, holder: chance(rng, 50) },
+        71..=75 => Action::Freeze { tab, holder: chance(rng, 50) },
         76..=81 => Action::Resume { tab, timers_first: chance(rng, 50) },
         82..=87 => {
             let ms = delay(rng, HOUR);
@@ -178,9 +212,11 @@ fn action(rng: &mut Rng) -> Action {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, mode, tabs, lifetime_s, wall_offset_ms, mono_stops, ends_idle, fates, api_fates, steps } = self;
+        let Self { seed, mode, tabs, lifetime_s, wall_offset_ms, mono_stops, ends_idle, .. } = self;
+        let Self { locks, slow_channel, fates, api_fates, steps, .. } = self;
         writeln!(f, "seed {seed}: {mode:?}, {tabs} tabs, tokens of {lifetime_s} s, wall clock {wall_offset_ms:+} ms")?;
         writeln!(f, "  monotonic clock stops in sleep: {mono_stops}, ends idle: {ends_idle}")?;
+        writeln!(f, "  locks: {locks:?}, slow channel: {slow_channel}")?;
         for (name, fates) in [("token request", fates), ("API request", api_fates)] {
             for (number, fate) in fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::FINE) {
                 writeln!(f, "  {name} {number}: {fate:?}")?;

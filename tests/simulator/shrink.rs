@@ -49,6 +49,9 @@ fn changes(schedule: &Schedule) -> Vec<Change> {
     if schedule.ends_idle {
         changes.push(Box::new(|schedule| schedule.ends_idle = false));
     }
+    if schedule.slow_channel {
+        changes.push(Box::new(|schedule| schedule.slow_channel = false));
+    }
     if schedule.mono_stops {
         changes.push(Box::new(|schedule| schedule.mono_stops = false));
     }

@@ -2,10 +2,13 @@
 
 use tokenward::engine::event::{Event, Reason, Snapshot};
 use tokenward::engine::schedule::Moment;
-use tokenward::engine::session::{Settled, Stamp, WaiterId};
+use tokenward::engine::session::{Settled, Stamp, WaiterId, Way};
+use tokenward::engine::tabs::Signal;
 use tokenward::engine::{Engine, Output, Ticket, Work};
 
-use crate::common::{grant, options};
+use crate::browser::Asked;
+use crate::common::{Options, grant, options, resource, with_url, API};
+use crate::schedule::Mode;
 use crate::server::{Back, number};
 use crate::world::{To, World};
 
@@ -16,8 +19,11 @@ pub enum Input {
     /// An event after which a clock may have jumped or the network may be back.
     Wake,
     Reply(usize, Back),
-    /// Another tab signed out.
-    SignedOut,
+    /// Another tab said so.
+    Heard(Signal),
+    Granted(Ticket),
+    /// The lock was lost, given up or let go.
+    Unlocked(Ticket),
 }
 
 /// Who waits in the engine.
@@ -25,6 +31,7 @@ pub enum Input {
 pub enum Owner {
     Fetch(usize),
     Refresh,
+    Restore,
 }
 
 #[derive(Debug)]
@@ -51,6 +58,14 @@ pub struct Tab {
     pub timer: Option<(u64, u64)>,
     /// What came while it could not run.
     pub inbox: Vec<Input>,
+    /// When it last woke up or was resumed.
+    pub roused_at: u64,
+    /// When the last message comes: they keep their order.
+    pub last_message_at: u64,
+    /// Of locks, by ticket.
+    pub locks: Vec<(Ticket, Asked)>,
+    is_draining: bool,
+    is_restoring: bool,
     pub waits: Vec<Wait>,
     /// Waits that ended, in order.
     mail: Vec<(WaiterId, Settled)>,
@@ -74,6 +89,8 @@ pub struct Truth {
     pub has_cause: bool,
     /// The server said that the session is over, or another tab or a person did.
     pub may_end: Option<Reason>,
+    /// When it last heard that another tab renewed.
+    pub heard_at: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -85,10 +102,29 @@ pub struct Held {
 }
 
 impl World<'_> {
-    pub fn open(&mut self) -> usize {
+    fn options(&self) -> Options {
+        if self.schedule.mode == Mode::Page {
+            return options();
+        }
+        let page = Some("https://app.test/".into());
+        let options = Options { page, resources: vec![resource(API)], ..Options::default() };
+        let options = with_url(options, "session.url", "https://app.test/session");
+        with_url(options, "session.signOutUrl", "https://app.test/session/end")
+    }
+
+    pub fn open_signed_in(&mut self) {
+        let tab = self.open();
+        if self.schedule.mode == Mode::Page || self.cookie.is_none() {
+            self.sign_in(tab);
+        } else {
+            self.app(tab, |world| world.restore(tab));
+        }
+    }
+
+    fn open(&mut self) -> usize {
         let tab = self.tabs.len();
         let seed = self.rng.up_to(u64::MAX - 1);
-        let engine = Engine::new(options().read().expect("good options"), seed, self.is_online);
+        let engine = Engine::new(self.options().read().expect("good options"), seed, self.is_online);
         self.tabs.push(Tab {
             engine,
             is_open: true,
@@ -96,6 +132,11 @@ impl World<'_> {
             origin_ms: 1_000_000 + self.rng.up_to(1_000_000_000),
             timer: None,
             inbox: Vec::new(),
+            roused_at: 0,
+            last_message_at: 0,
+            locks: Vec::new(),
+            is_draining: false,
+            is_restoring: false,
             waits: Vec::new(),
             mail: Vec::new(),
             flights: Vec::new(),
@@ -113,8 +154,10 @@ impl World<'_> {
             let at = self.tabs[tab].waits.iter().position(|wait| wait.id == waiter).expect("somebody who waits");
             let wait = self.tabs[tab].waits.remove(at);
             self.note(|| format!("tab {tab}: {:?} is told {settled:?}", wait.owner));
-            if let Owner::Fetch(call) = wait.owner {
-                self.settled(call, settled);
+            match wait.owner {
+                Owner::Fetch(call) => self.settled(call, settled),
+                Owner::Refresh => {}
+                Owner::Restore => self.tabs[tab].is_restoring = false,
             }
         }
         self.check_tab(tab);
@@ -143,6 +186,7 @@ impl World<'_> {
         self.note(|| format!("tab {tab} gets {input:?}"));
         self.task(tab, |world| match input {
             Input::Timer => {
+                world.tabs[tab].is_draining = false;
                 let now = world.now(tab);
                 world.tabs[tab].engine.tick(now);
                 world.drain(tab);
@@ -153,30 +197,37 @@ impl World<'_> {
                 world.drain(tab);
             }
             Input::Reply(trip, back) => world.reply(tab, trip, &back),
-            Input::SignedOut => {
+            Input::Heard(signal) => {
                 let now = world.now(tab);
-                world.ends(tab, Reason::Elsewhere);
-                world.tabs[tab].engine.signed_out_elsewhere(None, None, now);
+                match signal {
+                    Signal::SignedOut => world.ends(tab, Reason::Elsewhere),
+                    Signal::Refreshed => world.tabs[tab].truth.heard_at = Some(world.t),
+                    Signal::SignedIn | Signal::Locked => {}
+                }
+                world.tabs[tab].engine.heard(signal, now);
                 world.drain(tab);
             }
+            Input::Granted(ticket) => world.granted(tab, ticket),
+            Input::Unlocked(ticket) => world.unlocked(tab, ticket),
         });
     }
 
     fn reply(&mut self, tab: usize, trip: usize, back: &Back) {
         match self.trips[trip].to.clone() {
             To::Api { call, .. } => self.api_answered(call, trip, back),
-            To::Renew { ticket, refresh } => self.renewed(tab, trip, ticket, refresh, back),
-            To::Revoke { ticket, .. } => self.answered(tab, ticket, back),
+            To::Renew { ticket, refresh } => self.renewed(tab, trip, ticket, Some(refresh), back),
+            To::Session { ticket, .. } => self.renewed(tab, trip, ticket, None, back),
+            To::Revoke { ticket, .. } | To::EndSession { ticket, .. } => self.answered(tab, ticket, back),
         }
     }
 
-    fn answered(&mut self, tab: usize, ticket: Ticket, back: &Back) {
+    pub fn answered(&mut self, tab: usize, ticket: Ticket, back: &Back) {
         let now = self.now(tab);
         self.tabs[tab].engine.answered(ticket, &back.exchange(), now);
         self.drain(tab);
     }
 
-    fn renewed(&mut self, tab: usize, trip: usize, ticket: Ticket, refresh: usize, back: &Back) {
+    fn renewed(&mut self, tab: usize, trip: usize, ticket: Ticket, refresh: Option<usize>, back: &Back) {
         let Some(at) = self.tabs[tab].flights.iter().position(|flight| flight.ticket == ticket) else {
             // Nobody wants it any more.
             let before = self.seen(tab);
@@ -188,10 +239,13 @@ impl World<'_> {
         };
         let flight = self.tabs[tab].flights.remove(at);
         match back {
-            Back::Tokens { access, refresh: next, expires_in_s } => {
-                self.server.refreshes[refresh].is_answered = true;
+            Back::Tokens { access, refresh: next, expires_in_s, .. } => {
+                if let Some(refresh) = refresh {
+                    self.server.refreshes[refresh].is_answered = true;
+                }
                 self.hold(tab, *access, *next, flight.sent, *expires_in_s);
             }
+            Back::Status(401) => self.tabs[tab].truth.may_end = Some(Reason::LoginRequired),
             Back::Error(_) => self.tabs[tab].truth.may_end = Some(Reason::RefreshRejected),
             _ => {}
         }
@@ -206,8 +260,9 @@ impl World<'_> {
         let truth = &mut self.tabs[tab].truth;
         truth.family = Some(family);
         truth.refresh = refresh.or(truth.refresh);
-        // Whoever gets a token too late to use it asks again.
-        truth.has_cause = sent.elapsed_ms(now) >= lifetime_ms / 2;
+        // Whoever gets a token too late to use it, or the same one, asks again.
+        let is_known = truth.tokens.last().is_some_and(|held| held.access == access);
+        truth.has_cause = is_known && truth.has_cause || sent.elapsed_ms(now) >= lifetime_ms / 2;
         truth.tokens.push(Held { access, session: truth.session, sent, lifetime_ms });
     }
 
@@ -229,14 +284,33 @@ impl World<'_> {
 
     pub fn sign_in(&mut self, tab: usize) {
         self.app(tab, |world| {
-            let back = world.server.sign_in(true, world.t);
-            world.take(tab, &back);
+            if world.schedule.mode == Mode::Page {
+                let back = world.server.sign_in(true, world.t);
+                world.take(tab, &back);
+            } else if !world.tabs[tab].truth.is_signed_in {
+                world.cookie = Some(world.server.begin_session(world.t));
+                world.restore(tab);
+            }
         });
+    }
+
+    /// `restore()`: there is one way.
+    pub fn restore(&mut self, tab: usize) {
+        if self.schedule.mode == Mode::Page || std::mem::replace(&mut self.tabs[tab].is_restoring, true) {
+            return;
+        }
+        let now = self.now(tab);
+        let waiter = self.tabs[tab].engine.restore(Way::Session, now);
+        self.expect(tab, waiter, Owner::Restore, now.mono_ms);
+        self.drain(tab);
     }
 
     /// `setTokens()` in the session there is, as after a step-up.
     pub fn set_tokens(&mut self, tab: usize, renewable: bool) {
         self.app(tab, |world| {
+            if world.schedule.mode != Mode::Page {
+                return;
+            }
             let back = match world.tabs[tab].truth.family {
                 Some(family) if !renewable && !world.server.families[family].is_dead => {
                     world.server.issue(family, false, world.t)
@@ -248,7 +322,7 @@ impl World<'_> {
     }
 
     fn take(&mut self, tab: usize, back: &Back) {
-        let (Back::Tokens { access, refresh, expires_in_s }, Some(answer)) = (back, back.token_answer()) else { return };
+        let (Back::Tokens { access, refresh, expires_in_s, .. }, Some(answer)) = (back, back.token_answer()) else { return };
         let now = self.now(tab);
         self.note(|| format!("tab {tab}: setTokens {back:?}"));
         self.hold(tab, *access, *refresh, now, *expires_in_s);
@@ -276,12 +350,6 @@ impl World<'_> {
 
     pub fn sign_out(&mut self, tab: usize) {
         self.app(tab, |world| {
-            for other in 0..world.tabs.len() {
-                if other != tab {
-                    let ms = 1 + world.rng.up_to(5);
-                    world.input_later(ms, other, Input::SignedOut);
-                }
-            }
             let now = world.now(tab);
             world.ends(tab, Reason::SignOut);
             world.tabs[tab].engine.sign_out(Reason::SignOut, now);
@@ -293,6 +361,7 @@ impl World<'_> {
         self.app(tab, |world| {
             world.ends(tab, Reason::SignOut);
             world.tabs[tab].is_open = false;
+            world.let_go_all(tab);
             world.tabs[tab].engine.close();
             world.drain(tab);
         });
@@ -301,6 +370,7 @@ impl World<'_> {
     pub fn crash(&mut self, tab: usize) {
         let calls = self.calls.iter_mut().filter(|call| call.tab == tab);
         calls.for_each(|call| call.is_gone = true);
+        self.let_go_all(tab);
         let tab = &mut self.tabs[tab];
         tab.is_open = false;
         tab.waits.clear();
@@ -318,10 +388,14 @@ impl World<'_> {
 
     /// `drain()` of the driver.
     pub fn drain(&mut self, tab: usize) {
-        while self.tabs[tab].engine.has_output() {
-            for output in self.tabs[tab].engine.take_outputs() {
-                self.perform(tab, output);
+        if !std::mem::replace(&mut self.tabs[tab].is_draining, true) {
+            let mut goes_on = true;
+            while goes_on && self.tabs[tab].engine.has_output() {
+                for output in self.tabs[tab].engine.take_outputs() {
+                    goes_on = self.perform(tab, output);
+                }
             }
+            self.tabs[tab].is_draining = false;
         }
         self.arm(tab);
     }
@@ -336,14 +410,20 @@ impl World<'_> {
         self.rearm(tab);
     }
 
-    fn perform(&mut self, tab: usize, output: Output) {
+    /// `false`: what follows is to be taken later, when a lock is free.
+    fn perform(&mut self, tab: usize, output: Output) -> bool {
         match output {
             Output::Start(ticket, work) => self.start(tab, ticket, work),
             Output::Abort(ticket) => self.abort(tab, ticket),
             Output::Settle(waiter, settled) => self.tabs[tab].mail.push((waiter, settled)),
             Output::Event(event) => self.emitted(tab, &event),
             Output::SignedOut(..) => {}
+            Output::Lock(ticket, steals) => self.ask_lock(tab, ticket, steals),
+            Output::Unlock(ticket) => return !self.let_go(tab, ticket) || !self.tabs[tab].is_open,
+            Output::Signal(signal) => self.tell(tab, signal),
+            Output::Restore => self.restore(tab),
         }
+        true
     }
 
     fn start(&mut self, tab: usize, ticket: Ticket, work: Work) {
@@ -359,6 +439,13 @@ impl World<'_> {
                 let token = field(body.expose(), "token=").to_owned();
                 self.send(tab, To::Revoke { ticket, token });
             }
+            Work::Session { body } => {
+                let after = body.expose().strip_prefix("after=").map(str::to_owned);
+                self.check_session_start(tab);
+                let trip = self.send(tab, To::Session { ticket, cookie: self.cookie, after });
+                self.tabs[tab].flights.push(Flight { ticket, trip, sent });
+            }
+            Work::EndSession => _ = self.send(tab, To::EndSession { ticket, cookie: self.cookie }),
             other => panic!("nobody has set up {other:?}"),
         }
     }

@@ -8,8 +8,9 @@ use tokenward::engine::schedule::{Moment, Rng};
 
 use crate::calls::Call;
 use crate::common::{MINUTE, SECOND, START};
-use crate::schedule::{Action, Fate, Luck, Schedule, Step};
-use crate::server::{Back, Server};
+use crate::schedule::{Action, Fate, Luck, Mode, Schedule, Step};
+use crate::browser::Lock;
+use crate::server::{Back, Cookie, Server};
 use crate::tab::{Input, Tab};
 
 /// A broken promise.
@@ -28,6 +29,8 @@ pub struct Trip {
     /// The tab still wants the answer.
     pub is_wanted: bool,
     back: Option<Back>,
+    /// What the answer makes of the cookie.
+    sets: Option<Option<Cookie>>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub enum To {
     Api { call: usize, access: Option<usize> },
     Renew { ticket: Ticket, refresh: usize },
     Revoke { ticket: Ticket, token: String },
+    Session { ticket: Ticket, cookie: Option<Cookie>, after: Option<String> },
+    EndSession { ticket: Ticket, cookie: Option<Cookie> },
 }
 
 enum What {
@@ -88,7 +93,8 @@ pub struct World<'a> {
     pub server: Server,
     pub is_online: bool,
     pub is_asleep: bool,
-    pub woke_at: u64,
+    pub lock: Lock,
+    pub cookie: Option<Cookie>,
     pub violation: Option<Violation>,
     pub trace: Option<Vec<String>>,
     /// No more faults.
@@ -114,8 +120,7 @@ pub const PROBE_MS: u64 = 31 * SECOND;
 pub fn run(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Result<(), Violation> {
     let mut world = World::new(schedule, trace.is_some());
     for _ in 0..schedule.tabs {
-        let tab = world.open();
-        world.sign_in(tab);
+        world.open_signed_in();
     }
     world.at(0, What::Step(0));
     let mut events = 0;
@@ -145,7 +150,8 @@ impl<'a> World<'a> {
             server: Server::new(schedule.lifetime_s),
             is_online: true,
             is_asleep: false,
-            woke_at: 0,
+            lock: Lock::default(),
+            cookie: None,
             violation: None,
             trace: traced.then(Vec::new),
             is_calm: false,
@@ -219,6 +225,10 @@ impl<'a> World<'a> {
         tab % self.tabs.len()
     }
 
+    fn holder_or(&self, tab: usize, holder: bool) -> usize {
+        self.lock.holder().filter(|_| holder).unwrap_or(self.named(tab))
+    }
+
     fn act(&mut self, action: Action) {
         match action {
             Action::Fetch { tab, one_shot } => self.fetch(self.named(tab), one_shot),
@@ -234,14 +244,13 @@ impl<'a> World<'a> {
             }
             Action::Open => {
                 if self.tabs.len() < 5 {
-                    let tab = self.open();
-                    self.sign_in(tab);
+                    self.open_signed_in();
                 }
             }
             Action::Close { tab } => self.close(self.named(tab)),
-            Action::Crash { tab } => self.crash(self.named(tab)),
-            Action::Freeze { tab } => {
-                let tab = self.named(tab);
+            Action::Crash { tab, holder } => self.crash(self.holder_or(tab, holder)),
+            Action::Freeze { tab, holder } => {
+                let tab = self.holder_or(tab, holder);
                 self.tabs[tab].is_frozen = true;
             }
             Action::Resume { tab, timers_first } => {
@@ -288,7 +297,6 @@ impl<'a> World<'a> {
 
     fn wake_up(&mut self, timers_first: bool) {
         self.is_asleep = false;
-        self.woke_at = self.t;
         self.note(|| "the machine wakes up".into());
         for tab in 0..self.tabs.len() {
             self.tabs[tab].truth.has_cause = true;
@@ -300,6 +308,7 @@ impl<'a> World<'a> {
 
     /// What a tab missed comes now.
     fn rouse(&mut self, tab: usize, timers_first: bool) {
+        self.tabs[tab].roused_at = self.t;
         if timers_first {
             self.rearm(tab);
         } else {
@@ -357,7 +366,7 @@ impl<'a> World<'a> {
         let trip = self.trips.len();
         self.note(|| format!("tab {tab} sends {trip}: {to:?}, {fate:?}"));
         let is_lost = fate.luck == Luck::RequestLost || !self.is_online;
-        self.trips.push(Trip { tab, sent_at: self.t, to, fate, is_wanted: true, back: is_lost.then_some(Back::Failure) });
+        self.trips.push(Trip { tab, sent_at: self.t, to, fate, is_wanted: true, back: is_lost.then_some(Back::Failure), sets: None });
         self.at(fate.up_ms, What::AtServer(trip));
         trip
     }
@@ -372,7 +381,7 @@ impl<'a> World<'a> {
                 return;
             }
             let back = self.serve(trip);
-            self.trips[trip].back = if matches!(luck, Luck::AnswerLost) { Some(Back::Failure) } else { Some(back) };
+            self.trips[trip].back = Some(if luck == Luck::AnswerLost { Back::Failure } else { back });
             if luck == Luck::Doubled {
                 self.at(1, What::Again(trip));
             }
@@ -394,6 +403,17 @@ impl<'a> World<'a> {
                 self.check_reuse(trip, refresh);
                 self.server.renew(refresh, trip, t)
             }
+            (To::Session { cookie, after, .. }, _) => {
+                let Mode::Cookie(backend) = self.schedule.mode else { unreachable!("there is no backend") };
+                self.check_renewal(trip, backend, cookie, after.as_deref());
+                let (back, sets) = self.server.ask(backend, cookie, after.as_deref(), trip, t);
+                self.trips[trip].sets.get_or_insert(sets);
+                back
+            }
+            (To::EndSession { cookie, .. }, _) => {
+                self.trips[trip].sets.get_or_insert(None);
+                self.server.end_session(cookie)
+            }
         }
     }
 
@@ -402,6 +422,15 @@ impl<'a> World<'a> {
         let (tab, mut back) = (*tab, back.take().unwrap_or(Back::Failure));
         if !self.is_online {
             back = Back::Failure;
+        }
+        let Trip { to, sets, is_wanted, fate, .. } = &self.trips[trip];
+        // The browser takes the cookie of an answer, though the tab may sleep.
+        if let (To::Session { cookie: sent, .. } | To::EndSession { cookie: sent, .. }, Some(sets)) = (to, sets)
+            && back != Back::Failure
+            && (*is_wanted || fate.is_late)
+            && sent.map(|cookie| cookie.session) == self.cookie.map(|cookie| cookie.session)
+        {
+            self.cookie = *sets;
         }
         self.deliver(tab, Input::Reply(trip, back));
     }
@@ -420,9 +449,8 @@ impl<'a> World<'a> {
         self.check_idle();
         for tab in 0..self.tabs.len() {
             if self.is_awake(tab) {
-                let call = self.calls.len();
+                self.tabs[tab].probe = Some(self.calls.len());
                 self.fetch(tab, false);
-                self.tabs[tab].probe = Some(call);
             }
         }
         self.at(PROBE_MS, What::End);
