@@ -76,14 +76,19 @@ impl World<'_> {
             && let Some((tab, ticket)) = self.lock.queue.pop_front()
         {
             self.lock.holder = Some((tab, ticket));
-            let ms = 3 + self.rng.up_to(3);
-            self.input_later(ms, tab, Input::Granted(ticket));
+            self.lock_news(3, tab, Input::Granted(ticket));
         }
     }
 
     fn unlocked_soon(&mut self, tab: usize, ticket: Ticket) {
-        let ms = self.rng.up_to(2);
-        self.input_later(ms, tab, Input::Unlocked(ticket));
+        self.lock_news(0, tab, Input::Unlocked(ticket));
+    }
+
+    /// What the browser has to tell a tab of locks keeps its order.
+    fn lock_news(&mut self, least_ms: u64, tab: usize, input: Input) {
+        let at = (self.t + least_ms + self.rng.up_to(2)).max(self.tabs[tab].last_lock_news_at);
+        self.tabs[tab].last_lock_news_at = at;
+        self.input_later(at - self.t, tab, input);
     }
 
     pub fn granted(&mut self, tab: usize, ticket: Ticket) {

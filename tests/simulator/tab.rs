@@ -62,6 +62,7 @@ pub struct Tab {
     pub roused_at: u64,
     /// When the last message comes: they keep their order.
     pub last_message_at: u64,
+    pub last_lock_news_at: u64,
     /// Of locks, by ticket.
     pub locks: Vec<(Ticket, Asked)>,
     is_draining: bool,
@@ -134,6 +135,7 @@ impl World<'_> {
             inbox: Vec::new(),
             roused_at: 0,
             last_message_at: 0,
+            last_lock_news_at: 0,
             locks: Vec::new(),
             is_draining: false,
             is_restoring: false,
@@ -326,6 +328,8 @@ impl World<'_> {
         let now = self.now(tab);
         self.note(|| format!("tab {tab}: setTokens {back:?}"));
         self.hold(tab, *access, *refresh, now, *expires_in_s);
+        // The refresh token may be used up: a refresh under way is seen through.
+        self.tabs[tab].truth.has_cause = refresh.is_none() && !self.tabs[tab].flights.is_empty();
         self.tabs[tab].engine.set_tokens(grant(answer), now, now);
         self.drain(tab);
     }

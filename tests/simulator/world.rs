@@ -100,6 +100,7 @@ pub struct World<'a> {
     /// No more faults.
     pub is_calm: bool,
     slept_ms: u64,
+    fell_asleep_at: u64,
     wall_offset_ms: i64,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
@@ -156,6 +157,7 @@ impl<'a> World<'a> {
             trace: traced.then(Vec::new),
             is_calm: false,
             slept_ms: 0,
+            fell_asleep_at: 0,
             wall_offset_ms: schedule.wall_offset_ms,
             queue: BinaryHeap::new(),
             number: 0,
@@ -182,7 +184,8 @@ impl<'a> World<'a> {
 
     /// The clocks of a tab.
     pub fn now(&self, tab: usize) -> Moment {
-        let slept = if self.schedule.mono_stops { self.slept_ms } else { 0 };
+        let slept = self.slept_ms + if self.is_asleep { self.t - self.fell_asleep_at } else { 0 };
+        let slept = if self.schedule.mono_stops { slept } else { 0 };
         Moment {
             wall_ms: START.wall_ms.saturating_add(self.t).saturating_add_signed(self.wall_offset_ms),
             mono_ms: self.tabs[tab].origin_ms + self.t - slept,
@@ -262,7 +265,7 @@ impl<'a> World<'a> {
             }
             Action::Sleep { ms, breaks, timers_first } => {
                 self.is_asleep = true;
-                self.slept_ms += ms;
+                self.fell_asleep_at = self.t;
                 if breaks {
                     self.break_connections();
                 }
@@ -297,6 +300,7 @@ impl<'a> World<'a> {
 
     fn wake_up(&mut self, timers_first: bool) {
         self.is_asleep = false;
+        self.slept_ms += self.t - self.fell_asleep_at;
         self.note(|| "the machine wakes up".into());
         for tab in 0..self.tabs.len() {
             self.tabs[tab].truth.has_cause = true;
