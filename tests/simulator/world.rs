@@ -99,6 +99,8 @@ pub struct World<'a> {
     pub trace: Option<Vec<String>>,
     /// No more faults.
     pub is_calm: bool,
+    /// Of a session that was revoked: after the second request it is over.
+    pub is_asked_twice: bool,
     slept_ms: u64,
     fell_asleep_at: u64,
     wall_offset_ms: i64,
@@ -156,6 +158,7 @@ impl<'a> World<'a> {
             violation: None,
             trace: traced.then(Vec::new),
             is_calm: false,
+            is_asked_twice: false,
             slept_ms: 0,
             fell_asleep_at: 0,
             wall_offset_ms: schedule.wall_offset_ms,
@@ -205,7 +208,13 @@ impl<'a> World<'a> {
             What::Probe => self.probe(),
             What::End => {
                 self.check_end();
-                self.queue.clear();
+                // What a sibling got just before may be refused as well, and then the resource is not believed for a while.
+                if !self.is_asked_twice && (0..self.tabs.len()).any(|tab| self.is_revoked(tab)) {
+                    self.is_asked_twice = true;
+                    self.at(SETTLE_MS, What::Probe);
+                } else {
+                    self.queue.clear();
+                }
             }
         }
         self.check_waits();
