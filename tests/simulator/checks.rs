@@ -169,11 +169,17 @@ impl World<'_> {
     }
 
     pub fn is_revoked(&self, tab: usize) -> bool {
-        self.tabs[tab].truth.family.is_some_and(|family| self.server.families[family].is_dead)
+        self.revoked_at(tab).is_some()
+    }
+
+    fn revoked_at(&self, tab: usize) -> Option<u64> {
+        self.tabs[tab].truth.family.and_then(|family| self.server.families[family].dead_at)
     }
 
     fn check_revoked(&mut self, tab: usize) {
-        if self.is_awake(tab) && self.is_revoked(tab) && self.tabs[tab].truth.is_signed_in {
+        // Without locks, tabs end their session themselves, at any time.
+        let was_revoked = self.revoked_at(tab).zip(self.calm_at).is_some_and(|(at, calm_at)| at <= calm_at);
+        if self.is_awake(tab) && was_revoked && self.tabs[tab].truth.is_signed_in {
             self.violate("after a revocation the session ends", format!("tab {tab}"));
         }
     }
@@ -191,7 +197,8 @@ impl World<'_> {
             }
             if self.is_asked_twice {
                 self.check_revoked(tab);
-            } else if self.is_revoked(tab) {
+            }
+            if self.is_revoked(tab) {
                 continue;
             }
             let Some(probe) = self.tabs[tab].probe else { continue };

@@ -10,7 +10,8 @@ use crate::schedule::{Backend, Luck};
 /// All that was issued in one sign-in.
 #[derive(Default)]
 pub struct Family {
-    pub is_dead: bool,
+    /// When it ended.
+    pub dead_at: Option<u64>,
 }
 
 pub struct Access {
@@ -168,10 +169,10 @@ impl Server {
     }
 
     /// The backend's sign-out endpoint.
-    pub fn end_session(&mut self, cookie: Option<Cookie>) -> Back {
+    pub fn end_session(&mut self, cookie: Option<Cookie>, t: u64) -> Back {
         if let Some(cookie) = cookie {
             self.sessions[cookie.session].is_over = true;
-            self.kill(self.sessions[cookie.session].family);
+            self.kill(self.sessions[cookie.session].family, t);
         }
         Back::Status(204)
     }
@@ -180,9 +181,9 @@ impl Server {
     pub fn renew(&mut self, refresh: usize, trip: usize, t: u64) -> Back {
         let Refresh { family, used_by, .. } = self.refreshes[refresh];
         if used_by.is_some() {
-            self.kill(family);
+            self.kill(family, t);
         }
-        if self.families[family].is_dead {
+        if self.families[family].dead_at.is_some() {
             return Back::Error("invalid_grant");
         }
         self.refreshes[refresh].used_by = Some(trip);
@@ -190,24 +191,24 @@ impl Server {
     }
 
     /// RFC 7009. With its refresh token a family ends.
-    pub fn revoke(&mut self, token: &str) -> Back {
+    pub fn revoke(&mut self, token: &str, t: u64) -> Back {
         let number = number(token);
         if token.starts_with('r') {
-            self.kill(self.refreshes[number].family);
+            self.kill(self.refreshes[number].family, t);
         } else {
             self.accesses[number].is_revoked = true;
         }
         Back::Status(200)
     }
 
-    pub fn kill(&mut self, family: usize) {
-        self.families[family].is_dead = true;
+    pub fn kill(&mut self, family: usize, t: u64) {
+        self.families[family].dead_at.get_or_insert(t);
     }
 
     /// The status with which the API answers.
     pub fn api(&self, access: Option<usize>, luck: Luck, t: u64) -> u16 {
         let is_good = access.map(|access| &self.accesses[access]).is_some_and(|access| {
-            !access.is_revoked && !self.families[access.family].is_dead && t < access.expires_at
+            !access.is_revoked && self.families[access.family].dead_at.is_none() && t < access.expires_at
         });
         if is_good && !matches!(luck, Luck::Status(_)) { 200 } else { 401 }
     }

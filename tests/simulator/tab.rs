@@ -314,7 +314,7 @@ impl World<'_> {
                 return;
             }
             let back = match world.tabs[tab].truth.family {
-                Some(family) if !renewable && !world.server.families[family].is_dead => {
+                Some(family) if !renewable && world.server.families[family].dead_at.is_none() => {
                     world.server.issue(family, false, world.t)
                 }
                 _ => world.server.sign_in(renewable, world.t),

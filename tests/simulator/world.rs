@@ -97,8 +97,8 @@ pub struct World<'a> {
     pub cookie: Option<Cookie>,
     pub violation: Option<Violation>,
     pub trace: Option<Vec<String>>,
-    /// No more faults.
-    pub is_calm: bool,
+    /// Since when there are no more faults.
+    pub calm_at: Option<u64>,
     /// Of a session that was revoked: after the second request it is over.
     pub is_asked_twice: bool,
     slept_ms: u64,
@@ -157,7 +157,7 @@ impl<'a> World<'a> {
             cookie: None,
             violation: None,
             trace: traced.then(Vec::new),
-            is_calm: false,
+            calm_at: None,
             is_asked_twice: false,
             slept_ms: 0,
             fell_asleep_at: 0,
@@ -251,7 +251,7 @@ impl<'a> World<'a> {
             Action::SignOut { tab } => self.sign_out(self.named(tab)),
             Action::Revoke { tab } => {
                 if let Some(family) = self.tabs[self.named(tab)].truth.family {
-                    self.server.kill(family);
+                    self.server.kill(family, self.t);
                 }
             }
             Action::Open => {
@@ -374,7 +374,7 @@ impl<'a> World<'a> {
             To::Api { .. } => (&self.schedule.api_fates, &mut self.api_trips),
             _ => (&self.schedule.fates, &mut self.token_trips),
         };
-        let fate = fates.get(*next).copied().filter(|_| !self.is_calm).unwrap_or(Fate::FINE);
+        let fate = fates.get(*next).copied().filter(|_| self.calm_at.is_none()).unwrap_or(Fate::FINE);
         *next += 1;
         let trip = self.trips.len();
         self.note(|| format!("tab {tab} sends {trip}: {to:?}, {fate:?}"));
@@ -411,7 +411,7 @@ impl<'a> World<'a> {
             (_, Luck::Status(status)) => Back::Status(status),
             (_, Luck::RetryAfter(status, ms)) => Back::RetryAfter(status, ms),
             (_, Luck::Html) => Back::Html,
-            (To::Revoke { token, .. }, _) => self.server.revoke(&token),
+            (To::Revoke { token, .. }, _) => self.server.revoke(&token, t),
             (To::Renew { refresh, .. }, _) => {
                 self.check_reuse(trip, refresh);
                 self.server.renew(refresh, trip, t)
@@ -425,7 +425,7 @@ impl<'a> World<'a> {
             }
             (To::EndSession { cookie, .. }, _) => {
                 self.trips[trip].sets.get_or_insert(None);
-                self.server.end_session(cookie)
+                self.server.end_session(cookie, t)
             }
         }
     }
@@ -451,7 +451,7 @@ impl<'a> World<'a> {
     /// From now on everything works. A frozen tab stays frozen.
     fn calm(&mut self) {
         self.note(|| "faults cease".into());
-        self.is_calm = true;
+        self.calm_at = Some(self.t);
         self.set_online(true);
         let idle_ms = if self.schedule.ends_idle { self.schedule.lifetime_s * SECOND * 11 / 10 } else { 0 };
         self.at(SETTLE_MS + idle_ms, What::Probe);
