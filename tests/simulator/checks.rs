@@ -61,14 +61,14 @@ impl World<'_> {
     /// The backend is asked. What another tab got, and told of, is not got again.
     pub fn check_renewal(&mut self, trip: usize, backend: Backend, cookie: Option<Cookie>, after: Option<&str>) {
         let Some(cookie) = cookie.filter(|_| backend != Backend::Dumb) else { return };
-        let Trip { tab, sent_at, .. } = self.trips[trip];
+        let Trip { tab, sent_at, is_wanted, .. } = self.trips[trip];
         let current = self.server.sessions[cookie.session].access;
         let issued_at = self.server.accesses[current].issued_at;
         let is_young = self.t - issued_at < self.schedule.lifetime_s * SECOND / 2;
         let truth = &self.tabs[tab].truth;
         let is_known = truth.tokens.last().is_none_or(|held| held.access == current);
         let knew = backend == Backend::Stateful || truth.heard_at.is_some_and(|at| at >= issued_at && at < sent_at);
-        if self.server.is_renewal(backend, cookie, after, self.t) && is_young && !is_known && knew && truth.is_signed_in {
+        if self.server.is_renewal(backend, cookie, after, self.t) && is_wanted && is_young && !is_known && knew && truth.is_signed_in {
             self.violate("what another tab got is not got again", format!("tab {tab}, trip {trip}, t{current}"));
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! `--seeds N` runs N schedules, `--base B` from this seed on; `--seed S` runs one, prints it as small as it gets, and
 //! what happened.
+#![cfg_attr(target_arch = "wasm32", no_main)]
 #![cfg(not(target_arch = "wasm32"))]
 
 mod browser;
