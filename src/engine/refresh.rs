@@ -156,6 +156,10 @@ impl Session {
         if way == Way::Session && !flight.reads && matches!(outcome, Outcome::Accepted(_)) {
             self.outputs.push(Output::Signal(Signal::Refreshed));
         }
+        if !matches!(outcome, Outcome::Accepted(_) | Outcome::Final(_)) {
+            // It has yet to be read.
+            self.renewed_elsewhere |= flight.reads;
+        }
         self.unlock(&flight);
         let restoring = !self.signed_in();
         let (mut ends, mut after_ms) = (None, None);
@@ -314,6 +318,7 @@ impl Session {
     pub(super) fn give_up(&mut self, flight: &Flight) {
         if flight.stage == Stage::Sent {
             self.outputs.push(Output::Abort(flight.ticket));
+            self.renewed_elsewhere |= flight.reads;
         }
         self.unlock(flight);
     }
