@@ -18,6 +18,8 @@ pub(super) struct Flight {
     pub(super) until_mono_ms: u64,
     /// Waits for the lock that ended too late to mean anything.
     pub(super) late_waits: u8,
+    /// Whether somebody got the lock while this one takes it.
+    pub(super) robs: bool,
     /// How often the lock was lost.
     pub(super) lost: u8,
     sent: Moment,
@@ -96,6 +98,7 @@ impl Session {
             stage,
             until_mono_ms: 0,
             late_waits: 0,
+            robs: false,
             lost: 0,
             sent: now,
             reads: false,
@@ -119,6 +122,7 @@ impl Session {
             (Way::RefreshToken, ..) => None,
             (Way::Callback, ..) => Some(Work::Callback),
             (Way::Session, ..) => {
+                self.outputs.push(Output::Signal(Signal::Locked));
                 let (body, reads) = self.session_request();
                 flight.reads = reads;
                 Some(Work::Session { body })

@@ -16,7 +16,7 @@ pub enum Signal {
     SignedIn,
     /// The backend's session has a newer token.
     Refreshed,
-    /// It got the lock.
+    /// It got the lock and sends its request.
     Locked,
     /// The user signed out.
     SignedOut,
@@ -57,6 +57,7 @@ impl Session {
         let steals = stage == Stage::Stealing;
         flight.ticket = ticket;
         flight.stage = stage;
+        flight.robs = false;
         flight.until_mono_ms = now.mono_ms.saturating_add(if steals { STEAL_MS } else { wait_ms });
         self.outputs.push(Output::Lock(ticket, steals));
     }
@@ -67,6 +68,7 @@ impl Session {
 
     /// The lock is ours, or there are no locks here.
     pub fn granted(&mut self, ticket: Ticket, now: Moment) {
+        let wait_ms = self.lock_wait_ms();
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) else {
             self.outputs.push(Output::Unlock(ticket));
             return;
@@ -74,14 +76,11 @@ impl Session {
         match flight.stage {
             // It was granted to a page that slept, and may have been stolen since.
             Stage::Queued | Stage::Stealing if flight.until_mono_ms <= now.mono_ms => self.requeue(now),
-            Stage::Queued => {
-                self.outputs.push(Output::Signal(Signal::Locked));
-                self.send(now);
-            }
+            Stage::Queued => self.send(now),
             Stage::Stealing => {
                 flight.stage = Stage::Settling;
-                flight.until_mono_ms = now.mono_ms.saturating_add(SETTLE_MS);
-                self.outputs.push(Output::Signal(Signal::Locked));
+                let settle_ms = if flight.robs { wait_ms } else { SETTLE_MS };
+                flight.until_mono_ms = now.mono_ms.saturating_add(settle_ms);
             }
             Stage::Settling | Stage::Sent => {}
         }
@@ -155,14 +154,24 @@ impl Session {
         let wait_ms = self.lock_wait_ms();
         match signal {
             Signal::SignedIn if !self.signed_in() => self.outputs.push(Output::Restore),
-            Signal::Refreshed => self.renewed_elsewhere = true,
-            // The queue moves.
+            Signal::Refreshed => {
+                self.renewed_elsewhere = true;
+                self.wait_on(&[Stage::Settling], SETTLE_MS, now);
+            }
+            // The queue moves; or the lock was stolen from somebody who is awake after all.
             Signal::Locked => {
-                if let Some(flight) = self.flight.as_mut().filter(|flight| flight.stage == Stage::Queued) {
-                    flight.until_mono_ms = now.mono_ms.saturating_add(wait_ms);
+                self.wait_on(&[Stage::Queued, Stage::Settling], wait_ms, now);
+                if let Some(flight) = &mut self.flight {
+                    flight.robs = true;
                 }
             }
             Signal::SignedIn | Signal::SignedOut => {}
+        }
+    }
+
+    fn wait_on(&mut self, stages: &[Stage], ms: u64, now: Moment) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage)) {
+            flight.until_mono_ms = now.mono_ms.saturating_add(ms);
         }
     }
 }
