@@ -121,7 +121,7 @@ impl World<'_> {
         let truth = &self.tabs[tab].truth;
         let has_cause = match reason {
             Reason::Expired => self.schedule.mode == Mode::Page && truth.refresh.is_none(),
-            other => truth.may_end == Some(other),
+            other => truth.may_end.contains(&other),
         };
         if !has_cause {
             self.violate("a session ends for a reason", format!("tab {tab}: {reason:?}"));
