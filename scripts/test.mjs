@@ -23,6 +23,7 @@ const steps = [
   { name: "clippy", run: () => check("cargo", ["clippy", "--all-targets", "--", "-D", "warnings"]) },
   { name: "clippy-wasm", run: () => check("cargo", ["clippy", ...WASM, "--all-targets", "--", "-D", "warnings"]) },
   { name: "engine", run: () => cargoTest([]) },
+  { name: "storm", run: () => cargoTest(["--profile", "sim", "--test", "storm", "--", "--ignored", "--nocapture"]) },
   { name: "mutations", run: mutations },
   { name: "build", run: build },
   { name: "size", needs: ["build"], run: size },

@@ -143,7 +143,7 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
 
     let waiter = world.step(RESTORE, &["0"]);
     // The page has no locks: it goes without.
-    world.step(UNLOCKED, &["0", "8"]);
+    world.step(UNLOCKED, &["0", "8", "true"]);
     world.core.replied(
         0,
         8,

@@ -242,8 +242,8 @@ impl Engine {
     }
 
     /// See [`Session::lock_lost`].
-    pub fn lock_lost(&mut self, ticket: Ticket, now: Moment) {
-        self.session.lock_lost(ticket, now);
+    pub fn lock_lost(&mut self, ticket: Ticket, refused: bool, now: Moment) {
+        self.session.lock_lost(ticket, refused, now);
     }
 
     /// Another tab said so.

@@ -18,6 +18,8 @@ pub(super) struct Flight {
     pub(super) until_mono_ms: u64,
     /// Waits for the lock that ended too late to mean anything.
     pub(super) late_waits: u8,
+    /// How often the lock was lost.
+    pub(super) lost: u8,
     sent: Moment,
     /// It asks only for what another tab got.
     reads: bool,
@@ -88,8 +90,17 @@ impl Session {
             return;
         };
         let (ticket, stage) = (self.ticket(), Stage::Sent);
-        let flight =
-            Flight { ticket, way, stage, until_mono_ms: 0, late_waits: 0, sent: now, reads: false, is_repeated };
+        let flight = Flight {
+            ticket,
+            way,
+            stage,
+            until_mono_ms: 0,
+            late_waits: 0,
+            lost: 0,
+            sent: now,
+            reads: false,
+            is_repeated,
+        };
         self.flight = Some(flight);
         if way == Way::Session {
             self.queue(Stage::Queued, now);

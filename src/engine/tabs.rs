@@ -45,6 +45,8 @@ const SETTLE_MS: u64 = 500;
 const MAX_LATENESS_MS: u64 = 2_000;
 /// Timers of a page that nobody sees may always be late.
 const MAX_LATE_WAITS: u8 = 2;
+/// A browser that takes every lock away is asked no more.
+const MAX_LOST: u8 = 9;
 
 impl Session {
     /// Asks for the lock, by a new ticket: the answer to an earlier request must not pass for this one's.
@@ -85,13 +87,17 @@ impl Session {
         }
     }
 
-    /// The lock cannot be had, or was stolen.
-    pub fn lock_lost(&mut self, ticket: Ticket, now: Moment) {
-        match self.flight.as_ref().filter(|flight| flight.ticket == ticket).map(|flight| flight.stage) {
+    /// The lock was stolen, or lost while the page was put aside; `refused`: there is none to be had.
+    pub fn lock_lost(&mut self, ticket: Ticket, refused: bool, now: Moment) {
+        let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) else { return };
+        match flight.stage {
+            Stage::Sent => {}
             // There are pages without locks, such as sandboxed ones.
-            Some(Stage::Queued) => self.send(now),
-            Some(Stage::Stealing | Stage::Settling) => self.queue(Stage::Queued, now),
-            Some(Stage::Sent) | None => {}
+            _ if refused || flight.lost == MAX_LOST => self.send(now),
+            _ => {
+                flight.lost = flight.lost.saturating_add(1);
+                self.queue(Stage::Queued, now);
+            }
         }
     }
 

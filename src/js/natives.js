@@ -14,6 +14,8 @@ export const {
   JSON,
   Map,
   Math,
+  MessageChannel,
+  Number,
   Object,
   Promise,
   Proxy,

@@ -11,6 +11,7 @@ import {
   JSON,
   Map,
   Math,
+  Number,
   Object,
   Promise,
   URL,
@@ -22,18 +23,15 @@ import {
   nativeFetch,
   navigator,
   open,
-  requestLock,
   wallClock,
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
-import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
-  GRANTED,
-  HEARD,
   ID_TOKEN,
   LOGOUT_URL,
   RENEW,
@@ -43,9 +41,9 @@ import {
   SIGN_OUT,
   SIGN_OUTS,
   SNAPSHOT,
-  UNLOCKED,
   WAIT,
 } from "./steps.js";
+import { Tabs } from "./tabs.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -58,9 +56,6 @@ const REVOCATION = 1;
 const END_SESSION = 5;
 const SESSION = 6;
 const SESSION_END = 7;
-
-// Of `Signal`, as the other tabs hear them.
-const SIGNALS = ["signedin", "refreshed", "locked", "signout"];
 
 // How a piece of IO ended, for Core.replied().
 const ANSWERED = 0;
@@ -83,12 +78,6 @@ const patches = new WeakMap();
 let callback;
 
 const SIGNAL = 7;
-
-/** An AbortController in two. */
-const stopper = () => {
-  const controller = new AbortController();
-  return { abort: () => controller.abort(), signal: controller.signal };
-};
 
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
@@ -116,9 +105,7 @@ export class TokenWard extends EventTarget {
   #closing = new AbortController();
   #options;
   #signIn;
-  #channel;
-  /** What ends the requests for a lock, and lets go of it, by number. */
-  #locks = new Map();
+  #tabs;
   #restoring;
   #handling;
   #user = null;
@@ -131,7 +118,7 @@ export class TokenWard extends EventTarget {
     this.#options = options;
     this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
     this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), this.#host(options)));
-    this.#listen(scopeOf(options));
+    this.#tabs = new Tabs(scopeOf(options), (...args) => this.#core?.step(...args));
   }
 
   static async create(options) {
@@ -304,9 +291,7 @@ export class TokenWard extends EventTarget {
 
   /** Gives up whatever is under way. */
   #end() {
-    this.#channel?.close();
-    this.#channel = undefined;
-    for (const letGo of this.#locks.values()) letGo();
+    this.#tabs.close();
     this.#closing.abort(new TokenWardError("closed"));
   }
 
@@ -322,38 +307,6 @@ export class TokenWard extends EventTarget {
       });
     }
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
-  }
-
-  /** Hears what other tabs tell. */
-  #listen(scope) {
-    if (!scope.trim()) return;
-    this.#channel = openChannel();
-    this.#channel.onmessage = ({ data }) => {
-      const signal = SIGNALS.indexOf(data?.tokenward);
-      if (signal >= 0 && data.scope === scope) this.#core?.step(HEARD, data, signal);
-    };
-  }
-
-  #tell(signal) {
-    this.#channel?.postMessage({ tokenward: SIGNALS[signal], scope: scopeOf(this.#options) });
-  }
-
-  #lock(epoch, number, options) {
-    const tell = (step) => this.#core?.step(step, epoch, number);
-    if (!requestLock) return void tell(GRANTED);
-    const { abort, signal } = stopper();
-    this.#locks.set(number, abort);
-    requestLock(`tokenward ${scopeOf(this.#options)}`, options ?? { signal }, () =>
-      new Promise((letGo) => {
-        this.#locks.set(number, letGo);
-        tell(GRANTED);
-      }),
-    )
-      .catch(() => {})
-      .then(() => {
-        this.#locks.delete(number);
-        tell(UNLOCKED);
-      });
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -388,9 +341,9 @@ export class TokenWard extends EventTarget {
   #host({ refresh }) {
     const running = new Map();
     const begin = (number) => {
-      const { abort, signal } = stopper();
-      running.set(number, abort);
-      return signal;
+      const controller = new AbortController();
+      running.set(number, controller);
+      return controller.signal;
     };
     const replied = (epoch, number, how, answer) => {
       running.delete(number);
@@ -399,11 +352,11 @@ export class TokenWard extends EventTarget {
     // By `Errand`.
     const errands = [
       (_, number) => {
-        running.get(number)?.();
+        running.get(number)?.abort();
         running.delete(number);
       },
       (epoch, number) =>
-        void this.#signIn.silently(begin(number)).then(
+        this.#signIn.silently(begin(number)).then(
           (answer) => replied(epoch, number, ANSWERED, answer),
           (error) =>
             replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
@@ -419,22 +372,21 @@ export class TokenWard extends EventTarget {
             (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
           );
       },
-      (epoch, number) => this.#lock(epoch, number),
-      (epoch, number) => this.#lock(epoch, number, { steal: true }),
-      (_, number) => {
-        const letGo = this.#locks.get(number);
-        letGo?.();
-        return letGo;
-      },
-      () => void this.restore().catch(() => {}),
+      (epoch, number) => this.#tabs.lock(epoch, number),
+      (epoch, number) => this.#tabs.lock(epoch, number, true),
+      (_, number) => this.#tabs.unlock(number),
+      () => this.restore().catch(() => {}),
     ];
     return {
       wall: wallClock,
       mono: monotonicClock,
       targets: () => (document ? [globalThis, document] : [globalThis]),
-      online: () => navigator?.onLine !== false,
+      online: () => {
+        this.#tabs?.catchUp();
+        return navigator?.onLine !== false;
+      },
       claims: (token) => part(token, 1),
-      run: (errand, epoch, number) => Boolean(errand < SIGNAL ? errands[errand](epoch, number) : this.#tell(errand - SIGNAL)),
+      run: (errand, epoch, number) => (errand < SIGNAL ? errands[errand](epoch, number) : this.#tabs.tell(errand - SIGNAL)) === true,
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, endpoint, body, maxBytes) => {
         const signal = begin(number);

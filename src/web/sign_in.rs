@@ -108,13 +108,14 @@ impl Core {
                 }
                 Ok(None)
             }
-            // The lock was granted, 28: lost or let go, to the ticket of the epoch `a` and the number `b`.
+            // The lock was granted, 28: lost or let go, to the ticket of the epoch `a` and the number `b`; with `c` there
+            // is none to be had.
             27 | 28 => {
                 let ticket = Ticket { epoch: number as u32, number: b.as_f64().unwrap_or_default() as u32 };
                 if step == 27 {
                     engine.granted(ticket, now)
                 } else {
-                    engine.lock_lost(ticket, now)
+                    engine.lock_lost(ticket, c.is_truthy(), now)
                 }
                 Ok(None)
             }

@@ -103,7 +103,7 @@ impl World<'_> {
     pub fn unlocked(&mut self, tab: usize, ticket: Ticket) {
         self.tabs[tab].locks.retain(|(known, _)| *known != ticket);
         let now = self.now(tab);
-        self.tabs[tab].engine.lock_lost(ticket, now);
+        self.tabs[tab].engine.lock_lost(ticket, false, now);
         self.drain(tab);
     }
 

@@ -23,8 +23,14 @@ pub struct Call {
 enum Stage {
     Begun,
     /// For a token; a repetition has an answer already.
-    Waiting { repeats: bool },
-    Sent { trip: usize, stamp: Stamp, repeats: bool },
+    Waiting {
+        repeats: bool,
+    },
+    Sent {
+        trip: usize,
+        stamp: Stamp,
+        repeats: bool,
+    },
     /// Without a token.
     Bare,
     Ended(End),

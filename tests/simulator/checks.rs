@@ -68,7 +68,13 @@ impl World<'_> {
         let truth = &self.tabs[tab].truth;
         let is_known = truth.tokens.last().is_none_or(|held| held.access == current);
         let knew = backend == Backend::Stateful || truth.heard_at.is_some_and(|at| at >= issued_at && at < sent_at);
-        if self.server.is_renewal(backend, cookie, after, self.t) && is_wanted && is_young && !is_known && knew && truth.is_signed_in {
+        if self.server.is_renewal(backend, cookie, after, self.t)
+            && is_wanted
+            && is_young
+            && !is_known
+            && knew
+            && truth.is_signed_in
+        {
             self.violate("what another tab got is not got again", format!("tab {tab}, trip {trip}, t{current}"));
         }
     }
@@ -76,7 +82,9 @@ impl World<'_> {
     /// A refresh token is at the server: if it was there before, its answer must have been lost.
     pub fn check_reuse(&mut self, trip: usize, refresh: usize) {
         let Some(earlier) = self.server.refreshes[refresh].used_by else { return };
-        if earlier != trip && self.server.refreshes[refresh].is_answered && self.trips[trip].sent_at > self.trips[earlier].sent_at
+        if earlier != trip
+            && self.server.refreshes[refresh].is_answered
+            && self.trips[trip].sent_at > self.trips[earlier].sent_at
         {
             self.violate("no refresh token is used again", format!("r{refresh} by trips {earlier} and {trip}"));
         }
@@ -99,7 +107,8 @@ impl World<'_> {
         // One that came twice is good if it is by either count: a clock may have been set in between.
         let mut times = truth.tokens.iter().filter(|held| held.access == access);
         let is_expired = times.all(|held| held.sent.plus(held.lifetime_ms).reached(now));
-        let is_of_session = held.session == truth.session && self.calls[call].session.is_none_or(|begun| begun == truth.session);
+        let is_of_session =
+            held.session == truth.session && self.calls[call].session.is_none_or(|begun| begun == truth.session);
         if is_expired {
             self.violate("no expired token is sent", about);
         } else if !is_of_session {

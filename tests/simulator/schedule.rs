@@ -97,23 +97,56 @@ pub struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
-    Fetch { tab: usize, one_shot: bool },
+    Fetch {
+        tab: usize,
+        one_shot: bool,
+    },
     /// The oldest request that has not ended.
-    AbortFetch { tab: usize },
-    Refresh { tab: usize },
-    SignIn { tab: usize },
-    SetTokens { tab: usize, renewable: bool },
-    SignOut { tab: usize },
+    AbortFetch {
+        tab: usize,
+    },
+    Refresh {
+        tab: usize,
+    },
+    SignIn {
+        tab: usize,
+    },
+    SetTokens {
+        tab: usize,
+        renewable: bool,
+    },
+    SignOut {
+        tab: usize,
+    },
     /// By the server.
-    Revoke { tab: usize },
+    Revoke {
+        tab: usize,
+    },
     Open,
-    Close { tab: usize },
+    Close {
+        tab: usize,
+    },
     /// `holder`: the tab that holds the lock, if one does.
-    Crash { tab: usize, holder: bool },
-    Freeze { tab: usize, holder: bool },
-    Resume { tab: usize, timers_first: bool },
-    Sleep { ms: u64, breaks: bool, timers_first: bool },
-    Jump { ms: i64 },
+    Crash {
+        tab: usize,
+        holder: bool,
+    },
+    Freeze {
+        tab: usize,
+        holder: bool,
+    },
+    Resume {
+        tab: usize,
+        timers_first: bool,
+    },
+    Sleep {
+        ms: u64,
+        breaks: bool,
+        timers_first: bool,
+    },
+    Jump {
+        ms: i64,
+    },
     Offline,
     Online,
 }
@@ -147,13 +180,16 @@ impl Schedule {
             slow_channel: chance(rng, 15),
             fates: (0..24).map(|_| fate(rng, trouble)).collect(),
             api_fates: (0..24).map(|_| fate(rng, trouble / 2)).collect(),
-            steps: (0..steps).map(|_| Step { after_ms: delay(rng, lifetime_s * SECOND), action: action(rng) }).collect(),
+            steps: (0..steps)
+                .map(|_| Step { after_ms: delay(rng, lifetime_s * SECOND), action: action(rng) })
+                .collect(),
         }
     }
 }
 
 fn mode(rng: &mut Rng) -> Mode {
-    let backends = [Backend::Stateful, Backend::Stateful, Backend::Coarse, Backend::Coarse, Backend::Dumb, Backend::Stingy];
+    let backends =
+        [Backend::Stateful, Backend::Stateful, Backend::Coarse, Backend::Coarse, Backend::Dumb, Backend::Stingy];
     if chance(rng, 30) { Mode::Page } else { Mode::Cookie(backends[pick(rng, backends.len())]) }
 }
 

@@ -57,7 +57,12 @@ pub struct Server {
 /// What comes back to a tab.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Back {
-    Tokens { access: usize, refresh: Option<usize>, expires_in_s: u64, version: Option<usize> },
+    Tokens {
+        access: usize,
+        refresh: Option<usize>,
+        expires_in_s: u64,
+        version: Option<usize>,
+    },
     /// An OAuth error.
     Error(&'static str),
     Status(u16),
@@ -106,7 +111,12 @@ impl Server {
     }
 
     pub fn issue(&mut self, family: usize, renewable: bool, t: u64) -> Back {
-        self.accesses.push(Access { family, issued_at: t, expires_at: t + self.lifetime_s * SECOND, is_revoked: false });
+        self.accesses.push(Access {
+            family,
+            issued_at: t,
+            expires_at: t + self.lifetime_s * SECOND,
+            is_revoked: false,
+        });
         if renewable {
             self.refreshes.push(Refresh { family, used_by: None, is_answered: false });
         }

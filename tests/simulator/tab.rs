@@ -7,7 +7,7 @@ use tokenward::engine::tabs::Signal;
 use tokenward::engine::{Engine, Output, Ticket, Work};
 
 use crate::browser::Asked;
-use crate::common::{Options, grant, options, resource, with_url, API};
+use crate::common::{API, Options, grant, options, resource, with_url};
 use crate::schedule::Mode;
 use crate::server::{Back, number};
 use crate::world::{To, World};
@@ -325,7 +325,9 @@ impl World<'_> {
     }
 
     fn take(&mut self, tab: usize, back: &Back) {
-        let (Back::Tokens { access, refresh, expires_in_s, .. }, Some(answer)) = (back, back.token_answer()) else { return };
+        let (Back::Tokens { access, refresh, expires_in_s, .. }, Some(answer)) = (back, back.token_answer()) else {
+            return;
+        };
         let now = self.now(tab);
         self.note(|| format!("tab {tab}: setTokens {back:?}"));
         self.hold(tab, *access, *refresh, now, *expires_in_s);

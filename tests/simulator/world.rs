@@ -6,10 +6,10 @@ use std::collections::BinaryHeap;
 use tokenward::engine::Ticket;
 use tokenward::engine::schedule::{Moment, Rng};
 
+use crate::browser::Lock;
 use crate::calls::Call;
 use crate::common::{MINUTE, SECOND, START};
 use crate::schedule::{Action, Fate, Luck, Mode, Schedule, Step};
-use crate::browser::Lock;
 use crate::server::{Back, Cookie, Server};
 use crate::tab::{Input, Tab};
 
@@ -44,13 +44,18 @@ pub enum To {
 
 enum What {
     Step(usize),
-    Timer { tab: usize, number: u64 },
+    Timer {
+        tab: usize,
+        number: u64,
+    },
     AtServer(usize),
     /// The request is at the server a second time.
     Again(usize),
     Back(usize),
     Input(usize, Input),
-    WakeUp { timers_first: bool },
+    WakeUp {
+        timers_first: bool,
+    },
     Calm,
     Probe,
     End,
@@ -379,7 +384,15 @@ impl<'a> World<'a> {
         let trip = self.trips.len();
         self.note(|| format!("tab {tab} sends {trip}: {to:?}, {fate:?}"));
         let is_lost = fate.luck == Luck::RequestLost || !self.is_online;
-        self.trips.push(Trip { tab, sent_at: self.t, to, fate, is_wanted: true, back: is_lost.then_some(Back::Failure), sets: None });
+        self.trips.push(Trip {
+            tab,
+            sent_at: self.t,
+            to,
+            fate,
+            is_wanted: true,
+            back: is_lost.then_some(Back::Failure),
+            sets: None,
+        });
         self.at(fate.up_ms, What::AtServer(trip));
         trip
     }
