@@ -24,6 +24,10 @@ pub enum Input {
     Granted(Ticket),
     /// The lock was lost, given up or let go.
     Unlocked(Ticket),
+    /// There is no lock to be had.
+    Refused(Ticket),
+    /// What the tab told before it lets go is heard.
+    Echo(Ticket),
 }
 
 /// Who waits in the engine.
@@ -210,7 +214,9 @@ impl World<'_> {
                 world.drain(tab);
             }
             Input::Granted(ticket) => world.granted(tab, ticket),
-            Input::Unlocked(ticket) => world.unlocked(tab, ticket),
+            Input::Unlocked(ticket) => world.unlocked(tab, ticket, false),
+            Input::Refused(ticket) => world.unlocked(tab, ticket, true),
+            Input::Echo(ticket) => world.release_held(tab, ticket),
         });
     }
 
