@@ -157,7 +157,8 @@ impl World<'_> {
     fn task(&mut self, tab: usize, run: impl FnOnce(&mut Self)) {
         run(self);
         while let Some((waiter, settled)) = self.next_mail(tab) {
-            let at = self.tabs[tab].waits.iter().position(|wait| wait.id == waiter).expect("somebody who waits");
+            // Who gave up a moment before it was told does not listen any more.
+            let Some(at) = self.tabs[tab].waits.iter().position(|wait| wait.id == waiter) else { continue };
             let wait = self.tabs[tab].waits.remove(at);
             self.note(|| format!("tab {tab}: {:?} is told {settled:?}", wait.owner));
             match wait.owner {
