@@ -9,6 +9,9 @@ use crate::schedule::Locks;
 use crate::tab::Input;
 use crate::world::World;
 
+/// A message on a slow channel.
+pub const SLOWEST_MS: u64 = 400;
+
 /// The browser's side of the lock.
 #[derive(Default)]
 pub struct Lock {
@@ -34,15 +37,19 @@ impl World<'_> {
         self.note(|| format!("tab {tab} tells {signal:?}"));
         for other in 0..self.tabs.len() {
             if other != tab && self.tabs[other].is_open {
-                let slowest_ms = if self.schedule.slow_channel { 400 } else { 2 };
-                let at = (self.t + self.rng.up_to(slowest_ms)).max(self.tabs[other].last_message_at);
-                self.tabs[other].last_message_at = at;
-                self.input_later(at - self.t, other, Input::Heard(signal));
+                self.message(other, Input::Heard(signal));
             }
         }
     }
 
-    /// `#lock()` of `src/js/ward.js`.
+    fn message(&mut self, to: usize, input: Input) {
+        let slowest_ms = if self.schedule.slow_channel { SLOWEST_MS } else { 2 };
+        let at = (self.t + self.rng.up_to(slowest_ms)).max(self.tabs[to].last_message_at);
+        self.tabs[to].last_message_at = at;
+        self.input_later(at - self.t, to, input);
+    }
+
+    /// `lock()` of `src/js/tabs.js`.
     pub fn ask_lock(&mut self, tab: usize, ticket: Ticket, steals: bool) {
         self.note(|| format!("tab {tab} asks for the lock: {ticket:?}, steals: {steals}"));
         match self.schedule.locks {
@@ -54,7 +61,7 @@ impl World<'_> {
             }
             Locks::Refused => {
                 self.tabs[tab].locks.push((ticket, Asked::Waits));
-                self.input_later(0, tab, Input::Unlocked(ticket));
+                self.input_later(0, tab, Input::Refused(ticket));
                 return;
             }
             Locks::Work => {}
@@ -100,25 +107,30 @@ impl World<'_> {
         self.drain(tab);
     }
 
-    pub fn unlocked(&mut self, tab: usize, ticket: Ticket) {
+    pub fn unlocked(&mut self, tab: usize, ticket: Ticket, refused: bool) {
         self.tabs[tab].locks.retain(|(known, _)| *known != ticket);
         let now = self.now(tab);
-        self.tabs[tab].engine.lock_lost(ticket, false, now);
+        self.tabs[tab].engine.lock_lost(ticket, refused, now);
         self.drain(tab);
     }
 
     /// Lets go, or asks no more. `true`: the tab hears when it is done.
     pub fn let_go(&mut self, tab: usize, ticket: Ticket) -> bool {
         self.note(|| format!("tab {tab} lets go of the lock: {ticket:?}"));
-        if !self.tabs[tab].locks.iter().any(|(known, _)| *known == ticket) {
-            return false;
+        let Some((_, asked)) = self.tabs[tab].locks.iter().find(|(known, _)| *known == ticket) else { return false };
+        match asked {
+            Asked::Holds => self.message(tab, Input::Echo(ticket)),
+            Asked::Waits => self.release_held(tab, ticket),
         }
+        true
+    }
+
+    pub fn release_held(&mut self, tab: usize, ticket: Ticket) {
         // Of a stolen lock, the news is under way.
         if self.lock.holder == Some((tab, ticket)) || self.lock.queue.contains(&(tab, ticket)) {
             self.unlocked_soon(tab, ticket);
         }
         self.release(tab, ticket);
-        true
     }
 
     fn release(&mut self, tab: usize, ticket: Ticket) {

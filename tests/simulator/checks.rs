@@ -2,12 +2,16 @@
 
 use tokenward::engine::event::Reason;
 
+use crate::browser::SLOWEST_MS;
 use crate::calls::{Call, End};
 use crate::common::SECOND;
 use crate::schedule::{Backend, Locks, Mode};
 use crate::server::Cookie;
-use crate::tab::{Tab, Wait};
+use crate::tab::{Flight, Tab, Wait};
 use crate::world::{PROBE_MS, To, Trip, World};
+
+/// `requestTimeoutSeconds`
+const REQUEST_MS: u64 = 15 * SECOND;
 
 /// `waitSeconds`
 pub const WAIT_MS: u64 = 30 * SECOND;
@@ -15,8 +19,8 @@ pub const WAIT_MS: u64 = 30 * SECOND;
 /// Tokens that live longer are renewed without a request that needs them.
 const SCHEDULED_MS: u64 = 10 * SECOND;
 
-/// A timer may come this late after the machine woke up.
-const LATE_MS: u64 = 50;
+/// What is due comes this late at most: when the machine has woken up, or when a lock is let go.
+const LATE_MS: u64 = 50 + SLOWEST_MS;
 
 impl World<'_> {
     /// A refresh leaves a tab.
@@ -40,7 +44,9 @@ impl World<'_> {
 
     /// A request to the backend leaves a tab.
     pub fn check_session_start(&mut self, tab: usize) {
-        let is_busy = |other| self.is_awake(other) && !self.tabs[other].flights.is_empty();
+        // One beyond its time limit is given up in the same breath.
+        let is_running = |other, flight: &Flight| flight.sent.mono_ms + REQUEST_MS > self.now(other).mono_ms;
+        let is_busy = |other| self.is_awake(other) && self.tabs[other].flights.iter().any(|one| is_running(other, one));
         let busy = (0..self.tabs.len()).find(|other| is_busy(*other));
         if let Some(other) = busy.filter(|_| self.schedule.locks == Locks::Work) {
             self.violate("one refresh at once", format!("tabs {tab} and {other}"));
@@ -130,7 +136,7 @@ impl World<'_> {
         let truth = &self.tabs[tab].truth;
         let has_cause = match reason {
             Reason::Expired => self.schedule.mode == Mode::Page && truth.refresh.is_none(),
-            other => truth.may_end == Some(other),
+            other => truth.may_end.contains(&other),
         };
         if !has_cause {
             self.violate("a session ends for a reason", format!("tab {tab}: {reason:?}"));

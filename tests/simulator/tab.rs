@@ -24,6 +24,10 @@ pub enum Input {
     Granted(Ticket),
     /// The lock was lost, given up or let go.
     Unlocked(Ticket),
+    /// There is no lock to be had.
+    Refused(Ticket),
+    /// What the tab told before it lets go is heard.
+    Echo(Ticket),
 }
 
 /// Who waits in the engine.
@@ -88,8 +92,8 @@ pub struct Truth {
     pub tokens: Vec<Held>,
     /// A refresh is justified, whatever the token's age.
     pub has_cause: bool,
-    /// The server said that the session is over, or another tab or a person did.
-    pub may_end: Option<Reason>,
+    /// By the server's word, another tab's or a person's.
+    pub may_end: Vec<Reason>,
     /// When it last heard that another tab renewed.
     pub heard_at: Option<u64>,
 }
@@ -153,7 +157,8 @@ impl World<'_> {
     fn task(&mut self, tab: usize, run: impl FnOnce(&mut Self)) {
         run(self);
         while let Some((waiter, settled)) = self.next_mail(tab) {
-            let at = self.tabs[tab].waits.iter().position(|wait| wait.id == waiter).expect("somebody who waits");
+            // Who gave up a moment before it was told does not listen any more.
+            let Some(at) = self.tabs[tab].waits.iter().position(|wait| wait.id == waiter) else { continue };
             let wait = self.tabs[tab].waits.remove(at);
             self.note(|| format!("tab {tab}: {:?} is told {settled:?}", wait.owner));
             match wait.owner {
@@ -210,7 +215,9 @@ impl World<'_> {
                 world.drain(tab);
             }
             Input::Granted(ticket) => world.granted(tab, ticket),
-            Input::Unlocked(ticket) => world.unlocked(tab, ticket),
+            Input::Unlocked(ticket) => world.unlocked(tab, ticket, false),
+            Input::Refused(ticket) => world.unlocked(tab, ticket, true),
+            Input::Echo(ticket) => world.release_held(tab, ticket),
         });
     }
 
@@ -247,8 +254,8 @@ impl World<'_> {
                 }
                 self.hold(tab, *access, *next, flight.sent, *expires_in_s);
             }
-            Back::Status(401) => self.tabs[tab].truth.may_end = Some(Reason::LoginRequired),
-            Back::Error(_) => self.tabs[tab].truth.may_end = Some(Reason::RefreshRejected),
+            Back::Status(401) => self.tabs[tab].truth.may_end.push(Reason::LoginRequired),
+            Back::Error(_) => self.tabs[tab].truth.may_end.push(Reason::RefreshRejected),
             _ => {}
         }
         self.answered(tab, ticket, back);
@@ -260,6 +267,7 @@ impl World<'_> {
         let lifetime_ms = expires_in_s * 1_000;
         let family = self.server.accesses[access].family;
         let truth = &mut self.tabs[tab].truth;
+        truth.may_end.clear();
         truth.family = Some(family);
         truth.refresh = refresh.or(truth.refresh);
         // Whoever gets a token too late to use it, or the same one, asks again.
@@ -277,7 +285,7 @@ impl World<'_> {
     /// A person, another tab or the server may have ended the session by now.
     fn ends(&mut self, tab: usize, reason: Reason) {
         let truth = &mut self.tabs[tab].truth;
-        truth.may_end = Some(reason);
+        truth.may_end.push(reason);
         truth.session += 1;
         truth.family = None;
         truth.refresh = None;
