@@ -23,6 +23,7 @@ const steps = [
   { name: "clippy-wasm", run: () => check("cargo", ["clippy", ...WASM, "--all-targets", "--", "-D", "warnings"]) },
   { name: "engine", run: () => cargoTest([]) },
   { name: "storm", run: () => cargoTest(["--profile", "sim", "--test", "storm", "--", "--ignored", "--nocapture"]) },
+  { name: "fuzz", run: () => check("cargo", ["check", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]) },
   { name: "build", run: build },
   { name: "size", needs: ["build"], run: size },
   { name: "pack", needs: ["build"], run: pack },
