@@ -55,7 +55,7 @@ impl Source<'_> {
     /// What somebody might send in place of a good value.
     fn instead_of(&mut self, good: &Value) -> Value {
         let spoilt = good.as_str().unwrap_or_default();
-        match self.up_to(10) {
+        match self.up_to(60) {
             0 => Value::Null,
             1 => json!(self.text()),
             2 => json!(format!("{spoilt}{}", self.text())),
@@ -173,7 +173,8 @@ pub fn retry_after(data: &[u8]) {
 pub fn allow_list(data: &[u8]) {
     let mut source = Source(data);
     let allow_http = source.byte() & 1 == 1;
-    let text = source.rest();
+    // A browser's parser leaves nothing else in a URL.
+    let text: String = source.rest().chars().filter(|letter| letter.is_ascii_graphic() || *letter == '\n').collect();
     let mut resources = Resources::default();
     let mut added = Vec::new();
     let (entries, url) = text.rsplit_once('\n').unwrap_or(("https://api.test/v1/\nhttps://api.test", &text));
