@@ -305,8 +305,8 @@ export interface RestoreResult {
   signedIn: boolean;
   /**
    * Nobody is signed in as far as is known, but not every way said that there is no session: the network, the time limit,
-   * a server in trouble, an answer that made no sense. `restore()` may find one later. What happened is in
-   * `snapshot().outcomes`.
+   * a server in trouble, an answer that made no sense. `restore()` may find one later. Where there was no
+   * network, the ward looks again by itself when there is one. What happened is in `snapshot().outcomes`.
    */
   retryable: boolean;
 }
