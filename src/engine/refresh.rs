@@ -20,6 +20,8 @@ pub(super) struct Flight {
     pub(super) late_waits: u8,
     /// How often the lock was lost.
     pub(super) lost: u8,
+    /// The lock was stolen from a tab that turned out to move.
+    pub(super) robs: bool,
     sent: Moment,
     /// It asks only for what another tab got.
     reads: bool,
@@ -97,6 +99,7 @@ impl Session {
             until_mono_ms: 0,
             late_waits: 0,
             lost: 0,
+            robs: false,
             sent: now,
             reads: false,
             is_repeated,
@@ -119,6 +122,7 @@ impl Session {
             (Way::RefreshToken, ..) => None,
             (Way::Callback, ..) => Some(Work::Callback),
             (Way::Session, ..) => {
+                self.outputs.push(Output::Signal(Signal::Locked));
                 let (body, reads) = self.session_request();
                 flight.reads = reads;
                 Some(Work::Session { body })

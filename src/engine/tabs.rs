@@ -16,7 +16,7 @@ pub enum Signal {
     SignedIn,
     /// The backend's session has a newer token.
     Refreshed,
-    /// It got the lock.
+    /// It sends a request.
     Locked,
     /// The user signed out.
     SignedOut,
@@ -57,6 +57,7 @@ impl Session {
         let steals = stage == Stage::Stealing;
         flight.ticket = ticket;
         flight.stage = stage;
+        flight.robs = false;
         flight.until_mono_ms = now.mono_ms.saturating_add(if steals { STEAL_MS } else { wait_ms });
         self.outputs.push(Output::Lock(ticket, steals));
     }
@@ -65,8 +66,13 @@ impl Session {
         self.config.request_timeout_ms.saturating_add(LOCK_MARGIN_MS)
     }
 
+    fn robbed_ms(&self) -> u64 {
+        self.config.request_timeout_ms.saturating_add(SETTLE_MS)
+    }
+
     /// The lock is ours, or there are no locks here.
     pub fn granted(&mut self, ticket: Ticket, now: Moment) {
+        let robbed_ms = self.robbed_ms();
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) else {
             self.outputs.push(Output::Unlock(ticket));
             return;
@@ -74,14 +80,11 @@ impl Session {
         match flight.stage {
             // It was granted to a page that slept, and may have been stolen since.
             Stage::Queued | Stage::Stealing if flight.until_mono_ms <= now.mono_ms => self.requeue(now),
-            Stage::Queued => {
-                self.outputs.push(Output::Signal(Signal::Locked));
-                self.send(now);
-            }
+            Stage::Queued => self.send(now),
             Stage::Stealing => {
                 flight.stage = Stage::Settling;
-                flight.until_mono_ms = now.mono_ms.saturating_add(SETTLE_MS);
-                self.outputs.push(Output::Signal(Signal::Locked));
+                let settle_ms = if flight.robs { robbed_ms } else { SETTLE_MS };
+                flight.until_mono_ms = now.mono_ms.saturating_add(settle_ms);
             }
             Stage::Settling | Stage::Sent => {}
         }
@@ -106,7 +109,7 @@ impl Session {
         let Some(flight) = &mut self.flight else { return };
         let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > MAX_LATENESS_MS;
         match flight.stage {
-            Stage::Queued | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
+            Stage::Queued | Stage::Stealing | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
                 flight.late_waits = flight.late_waits.saturating_add(1);
                 self.requeue(now);
             }
@@ -150,18 +153,24 @@ impl Session {
         }
     }
 
+    /// The queue moves. If we stole the lock, it was from a tab that had just got it: its request comes to an end first.
+    fn heard_locked(&mut self, now: Moment) {
+        let (wait_ms, robbed_ms) = (self.lock_wait_ms(), self.robbed_ms());
+        let Some(flight) = &mut self.flight else { return };
+        match flight.stage {
+            Stage::Queued => flight.until_mono_ms = now.mono_ms.saturating_add(wait_ms),
+            Stage::Stealing => flight.robs = true,
+            Stage::Settling => flight.until_mono_ms = now.mono_ms.saturating_add(robbed_ms),
+            Stage::Sent => {}
+        }
+    }
+
     /// Another tab said so.
     pub fn heard(&mut self, signal: Signal, now: Moment) {
-        let wait_ms = self.lock_wait_ms();
         match signal {
             Signal::SignedIn if !self.signed_in() => self.outputs.push(Output::Restore),
             Signal::Refreshed => self.renewed_elsewhere = true,
-            // The queue moves.
-            Signal::Locked => {
-                if let Some(flight) = self.flight.as_mut().filter(|flight| flight.stage == Stage::Queued) {
-                    flight.until_mono_ms = now.mono_ms.saturating_add(wait_ms);
-                }
-            }
+            Signal::Locked => self.heard_locked(now),
             Signal::SignedIn | Signal::SignedOut => {}
         }
     }
