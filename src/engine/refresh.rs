@@ -18,10 +18,10 @@ pub(super) struct Flight {
     pub(super) until_mono_ms: u64,
     /// Waits for the lock that ended too late to mean anything.
     pub(super) late_waits: u8,
+    /// Whether somebody got the lock while this one takes it.
+    pub(super) robs: bool,
     /// How often the lock was lost.
     pub(super) lost: u8,
-    /// The lock was stolen from a tab that turned out to move.
-    pub(super) robs: bool,
     sent: Moment,
     /// It asks only for what another tab got.
     reads: bool,
@@ -98,8 +98,8 @@ impl Session {
             stage,
             until_mono_ms: 0,
             late_waits: 0,
-            lost: 0,
             robs: false,
+            lost: 0,
             sent: now,
             reads: false,
             is_repeated,

@@ -16,7 +16,7 @@ pub enum Signal {
     SignedIn,
     /// The backend's session has a newer token.
     Refreshed,
-    /// It sends a request.
+    /// It got the lock and sends its request.
     Locked,
     /// The user signed out.
     SignedOut,
@@ -66,13 +66,9 @@ impl Session {
         self.config.request_timeout_ms.saturating_add(LOCK_MARGIN_MS)
     }
 
-    fn robbed_ms(&self) -> u64 {
-        self.config.request_timeout_ms.saturating_add(SETTLE_MS)
-    }
-
     /// The lock is ours, or there are no locks here.
     pub fn granted(&mut self, ticket: Ticket, now: Moment) {
-        let robbed_ms = self.robbed_ms();
+        let wait_ms = self.lock_wait_ms();
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) else {
             self.outputs.push(Output::Unlock(ticket));
             return;
@@ -83,7 +79,7 @@ impl Session {
             Stage::Queued => self.send(now),
             Stage::Stealing => {
                 flight.stage = Stage::Settling;
-                let settle_ms = if flight.robs { robbed_ms } else { SETTLE_MS };
+                let settle_ms = if flight.robs { wait_ms } else { SETTLE_MS };
                 flight.until_mono_ms = now.mono_ms.saturating_add(settle_ms);
             }
             Stage::Settling | Stage::Sent => {}
@@ -109,7 +105,7 @@ impl Session {
         let Some(flight) = &mut self.flight else { return };
         let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > MAX_LATENESS_MS;
         match flight.stage {
-            Stage::Queued | Stage::Stealing | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
+            Stage::Queued | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
                 flight.late_waits = flight.late_waits.saturating_add(1);
                 self.requeue(now);
             }
@@ -153,25 +149,29 @@ impl Session {
         }
     }
 
-    /// The queue moves. If we stole the lock, it was from a tab that had just got it: its request comes to an end first.
-    fn heard_locked(&mut self, now: Moment) {
-        let (wait_ms, robbed_ms) = (self.lock_wait_ms(), self.robbed_ms());
-        let Some(flight) = &mut self.flight else { return };
-        match flight.stage {
-            Stage::Queued => flight.until_mono_ms = now.mono_ms.saturating_add(wait_ms),
-            Stage::Stealing => flight.robs = true,
-            Stage::Settling => flight.until_mono_ms = now.mono_ms.saturating_add(robbed_ms),
-            Stage::Sent => {}
+    /// Another tab said so.
+    pub fn heard(&mut self, signal: Signal, now: Moment) {
+        let wait_ms = self.lock_wait_ms();
+        match signal {
+            Signal::SignedIn if !self.signed_in() => self.outputs.push(Output::Restore),
+            Signal::Refreshed => {
+                self.renewed_elsewhere = true;
+                self.wait_on(&[Stage::Settling], SETTLE_MS, now);
+            }
+            // The queue moves; or the lock was stolen from somebody who is awake after all.
+            Signal::Locked => {
+                self.wait_on(&[Stage::Queued, Stage::Settling], wait_ms, now);
+                if let Some(flight) = &mut self.flight {
+                    flight.robs = true;
+                }
+            }
+            Signal::SignedIn | Signal::SignedOut => {}
         }
     }
 
-    /// Another tab said so.
-    pub fn heard(&mut self, signal: Signal, now: Moment) {
-        match signal {
-            Signal::SignedIn if !self.signed_in() => self.outputs.push(Output::Restore),
-            Signal::Refreshed => self.renewed_elsewhere = true,
-            Signal::Locked => self.heard_locked(now),
-            Signal::SignedIn | Signal::SignedOut => {}
+    fn wait_on(&mut self, stages: &[Stage], ms: u64, now: Moment) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage)) {
+            flight.until_mono_ms = now.mono_ms.saturating_add(ms);
         }
     }
 }
