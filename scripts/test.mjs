@@ -25,6 +25,7 @@ const steps = [
   { name: "engine", run: () => cargoTest([]) },
   { name: "storm", run: () => cargoTest(["--profile", "sim", "--test", "storm", "--", "--ignored", "--nocapture"]) },
   { name: "mutations", run: mutations },
+  { name: "fuzz", run: () => check("cargo", ["check", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]) },
   { name: "build", run: build },
   { name: "size", needs: ["build"], run: size },
   { name: "pack", needs: ["build"], run: pack },

@@ -110,7 +110,7 @@ pub fn answered(
     if !transaction.has("state") || answer.get("state") != transaction.get("state") {
         return fault("state_mismatch");
     }
-    // Below zero the clock was set back since, as a wrong one is.
+    // Below zero: the clock was set back since, perhaps to the right time.
     let age = wall_ms as f64 - transaction.number("at").unwrap_or(0.0);
     if !(..LIFETIME_MS).contains(&age) {
         return fault("transaction_expired");
