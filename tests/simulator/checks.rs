@@ -161,6 +161,7 @@ impl World<'_> {
             let now = self.now(tab);
             let is_late = |wait: &&Wait| wait.deadline_mono_ms + LATE_MS < now.mono_ms;
             if self.is_awake(tab)
+                && !self.tabs[tab].is_hidden
                 && self.t >= self.tabs[tab].roused_at + LATE_MS
                 && let Some(wait) = self.tabs[tab].waits.iter().find(is_late)
             {

@@ -57,6 +57,7 @@ pub struct Tab {
     pub engine: Engine,
     pub is_open: bool,
     pub is_frozen: bool,
+    pub is_hidden: bool,
     pub origin_ms: u64,
     /// Where the monotonic clock will be, and which timer it is.
     pub timer: Option<(u64, u64)>,
@@ -134,6 +135,7 @@ impl World<'_> {
             engine,
             is_open: true,
             is_frozen: false,
+            is_hidden: false,
             origin_ms: 1_000_000 + self.rng.up_to(1_000_000_000),
             timer: None,
             inbox: Vec::new(),

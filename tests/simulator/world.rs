@@ -277,6 +277,14 @@ impl<'a> World<'a> {
                     self.rouse(tab, timers_first);
                 }
             }
+            Action::Hide { tab } => {
+                let tab = self.named(tab);
+                self.set_hidden(tab, true);
+            }
+            Action::Show { tab } => {
+                let tab = self.named(tab);
+                self.set_hidden(tab, false);
+            }
             Action::Sleep { ms, breaks, timers_first } => {
                 self.is_asleep = true;
                 self.fell_asleep_at = self.t;
@@ -301,6 +309,15 @@ impl<'a> World<'a> {
             trip.back.get_or_insert(Back::Failure);
         }
         self.note(|| "connections break".into());
+    }
+
+    fn set_hidden(&mut self, tab: usize, hidden: bool) {
+        if self.tabs[tab].is_hidden != hidden {
+            self.tabs[tab].is_hidden = hidden;
+            self.tabs[tab].roused_at = self.t;
+            self.at(0, What::Input(tab, Input::Wake));
+            self.rearm(tab);
+        }
     }
 
     fn set_online(&mut self, online: bool) {
@@ -354,7 +371,10 @@ impl<'a> World<'a> {
     /// Sets the tab's timer into the queue of events.
     pub fn rearm(&mut self, tab: usize) {
         if let Some((due_mono_ms, number)) = self.tabs[tab].timer {
-            let left_ms = due_mono_ms.saturating_sub(self.now(tab).mono_ms);
+            let mut left_ms = due_mono_ms.saturating_sub(self.now(tab).mono_ms);
+            if self.tabs[tab].is_hidden {
+                left_ms = (self.t + left_ms).next_multiple_of(MINUTE) - self.t;
+            }
             self.at(left_ms, What::Timer { tab, number });
         }
     }
@@ -466,6 +486,9 @@ impl<'a> World<'a> {
         self.note(|| "faults cease".into());
         self.calm_at = Some(self.t);
         self.set_online(true);
+        for tab in 0..self.tabs.len() {
+            self.set_hidden(tab, false);
+        }
         let idle_ms = if self.schedule.ends_idle { self.schedule.lifetime_s * SECOND * 11 / 10 } else { 0 };
         self.at(SETTLE_MS + idle_ms, What::Probe);
     }
