@@ -45,7 +45,8 @@ impl World<'_> {
     /// A request to the backend leaves a tab.
     pub fn check_session_start(&mut self, tab: usize) {
         // One beyond its time limit is given up in the same breath.
-        let is_running = |other, flight: &Flight| flight.sent.mono_ms + REQUEST_MS > self.now(other).mono_ms;
+        let is_running =
+            |other, flight: &Flight| !flight.is_excused && flight.sent.mono_ms + REQUEST_MS > self.now(other).mono_ms;
         let is_busy = |other| self.is_awake(other) && self.tabs[other].flights.iter().any(|one| is_running(other, one));
         let busy = (0..self.tabs.len()).find(|other| is_busy(*other));
         if let Some(other) = busy.filter(|_| self.schedule.locks == Locks::Work) {

@@ -28,7 +28,7 @@ pub struct Trip {
     pub fate: Fate,
     /// The tab still wants the answer.
     pub is_wanted: bool,
-    back: Option<Back>,
+    pub back: Option<Back>,
     /// What the answer makes of the cookie.
     sets: Option<Option<Cookie>>,
 }
@@ -42,7 +42,7 @@ pub enum To {
     EndSession { ticket: Ticket, cookie: Option<Cookie> },
 }
 
-enum What {
+pub enum What {
     Step(usize),
     Timer {
         tab: usize,
@@ -106,9 +106,9 @@ pub struct World<'a> {
     pub calm_at: Option<u64>,
     /// Of a session that was revoked: after the second request it is over.
     pub is_asked_twice: bool,
-    slept_ms: u64,
-    fell_asleep_at: u64,
-    wall_offset_ms: i64,
+    pub slept_ms: u64,
+    pub fell_asleep_at: u64,
+    pub wall_offset_ms: i64,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
     token_trips: usize,
@@ -185,7 +185,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn at(&mut self, after_ms: u64, what: What) {
+    pub fn at(&mut self, after_ms: u64, what: What) {
         self.number += 1;
         self.queue.push(Reverse(Entry { at: self.t + after_ms, number: self.number, what }));
     }
@@ -235,128 +235,6 @@ impl<'a> World<'a> {
         let after_ms = self.schedule.steps.get(number + 1).map_or(0, |next| next.after_ms);
         self.act(action);
         self.at(asleep_ms + after_ms, What::Step(number + 1));
-    }
-
-    /// The tab that a step is about.
-    fn named(&self, tab: usize) -> usize {
-        tab % self.tabs.len()
-    }
-
-    fn holder_or(&self, tab: usize, holder: bool) -> usize {
-        self.lock.holder().filter(|_| holder).unwrap_or(self.named(tab))
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Fetch { tab, one_shot } => self.fetch(self.named(tab), one_shot),
-            Action::AbortFetch { tab } => self.abort_fetch(self.named(tab)),
-            Action::Refresh { tab } => self.refresh(self.named(tab)),
-            Action::SignIn { tab } => self.sign_in(self.named(tab)),
-            Action::SetTokens { tab, renewable } => self.set_tokens(self.named(tab), renewable),
-            Action::SignOut { tab } => self.sign_out(self.named(tab)),
-            Action::Revoke { tab } => {
-                if let Some(family) = self.tabs[self.named(tab)].truth.family {
-                    self.server.kill(family, self.t);
-                }
-            }
-            Action::Open => {
-                if self.tabs.len() < 5 {
-                    self.open_signed_in();
-                }
-            }
-            Action::Close { tab } => self.close(self.named(tab)),
-            Action::Crash { tab, holder } => self.crash(self.holder_or(tab, holder)),
-            Action::Freeze { tab, holder } => {
-                let tab = self.holder_or(tab, holder);
-                self.tabs[tab].is_frozen = true;
-            }
-            Action::Resume { tab, timers_first } => {
-                let tab = self.named(tab);
-                if self.tabs[tab].is_frozen {
-                    self.tabs[tab].is_frozen = false;
-                    self.rouse(tab, timers_first);
-                }
-            }
-            Action::Hide { tab } => {
-                let tab = self.named(tab);
-                self.set_hidden(tab, true);
-            }
-            Action::Show { tab } => {
-                let tab = self.named(tab);
-                self.set_hidden(tab, false);
-            }
-            Action::Sleep { ms, breaks, timers_first } => {
-                self.is_asleep = true;
-                self.fell_asleep_at = self.t;
-                if breaks {
-                    self.break_connections();
-                }
-                self.at(ms, What::WakeUp { timers_first });
-            }
-            Action::Jump { ms } => {
-                self.wall_offset_ms += ms;
-                for tab in &mut self.tabs {
-                    tab.truth.has_cause = true;
-                }
-            }
-            Action::Offline => self.set_online(false),
-            Action::Online => self.set_online(true),
-        }
-    }
-
-    fn break_connections(&mut self) {
-        for trip in &mut self.trips {
-            trip.back.get_or_insert(Back::Failure);
-        }
-        self.note(|| "connections break".into());
-    }
-
-    fn set_hidden(&mut self, tab: usize, hidden: bool) {
-        if self.tabs[tab].is_hidden != hidden {
-            self.tabs[tab].is_hidden = hidden;
-            self.tabs[tab].roused_at = self.t;
-            self.at(0, What::Input(tab, Input::Wake));
-            self.rearm(tab);
-        }
-    }
-
-    fn set_online(&mut self, online: bool) {
-        if self.is_online != online {
-            self.is_online = online;
-            for tab in 0..self.tabs.len() {
-                self.at(1, What::Input(tab, Input::Wake));
-            }
-        }
-    }
-
-    fn wake_up(&mut self, timers_first: bool) {
-        self.is_asleep = false;
-        self.slept_ms += self.t - self.fell_asleep_at;
-        self.note(|| "the machine wakes up".into());
-        for tab in 0..self.tabs.len() {
-            self.tabs[tab].truth.has_cause = true;
-            if !self.tabs[tab].is_frozen {
-                self.rouse(tab, timers_first);
-            }
-        }
-    }
-
-    /// What a tab missed comes now.
-    fn rouse(&mut self, tab: usize, timers_first: bool) {
-        self.tabs[tab].roused_at = self.t;
-        if timers_first {
-            self.rearm(tab);
-        } else {
-            self.at(0, What::Input(tab, Input::Wake));
-        }
-        for input in std::mem::take(&mut self.tabs[tab].inbox) {
-            self.at(0, What::Input(tab, input));
-        }
-        if timers_first {
-            self.at(0, What::Input(tab, Input::Wake));
-        } else {
-            self.rearm(tab);
-        }
     }
 
     pub fn input_later(&mut self, after_ms: u64, tab: usize, input: Input) {
