@@ -1,6 +1,7 @@
 //! What must hold in every run.
 
 use tokenward::engine::event::Reason;
+use tokenward::engine::session::Settled;
 
 use crate::browser::SLOWEST_MS;
 use crate::calls::{Call, End};
@@ -199,6 +200,17 @@ impl World<'_> {
         if self.is_awake(tab) && was_revoked && self.tabs[tab].truth.is_signed_in {
             self.violate("after a revocation the session ends", format!("tab {tab}"));
         }
+    }
+
+    pub fn is_behind_frozen(&mut self) -> bool {
+        let frozen = self.tabs.iter().filter(|tab| tab.is_open && tab.is_frozen).count();
+        let is_early = |tab: &Tab| {
+            let end = tab.probe.and_then(|probe| self.calls[probe].end());
+            tab.truth.is_signed_in && end == Some(&End::Error(Settled::Unavailable))
+        };
+        let is_behind = self.early < frozen && self.tabs.iter().any(is_early);
+        self.early += usize::from(is_behind);
+        is_behind
     }
 
     /// After the faults ceased and every tab was asked once more.

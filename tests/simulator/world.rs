@@ -106,6 +106,8 @@ pub struct World<'a> {
     pub calm_at: Option<u64>,
     /// Of a session that was revoked: after the second request it is over.
     pub is_asked_twice: bool,
+    /// How often requests came too early, while frozen tabs stood before theirs in the queue for the lock.
+    pub early: usize,
     pub slept_ms: u64,
     pub fell_asleep_at: u64,
     pub wall_offset_ms: i64,
@@ -121,7 +123,8 @@ const MAX_EVENTS: usize = 100_000;
 /// Longer than a refused resource is not believed, and than any `Retry-After`.
 const SETTLE_MS: u64 = 6 * MINUTE;
 
-/// Within this an awake tab's request succeeds once the faults have ceased: a wait, and the request itself.
+/// Within this an awake tab's request succeeds once the faults have ceased: a wait, and the request itself. Each frozen tab
+/// that stands in the queue for the lock may cost another such time.
 pub const PROBE_MS: u64 = 31 * SECOND;
 
 /// Runs a schedule. `trace` is filled if there is one.
@@ -164,6 +167,7 @@ impl<'a> World<'a> {
             trace: traced.then(Vec::new),
             calm_at: None,
             is_asked_twice: false,
+            early: 0,
             slept_ms: 0,
             fell_asleep_at: 0,
             wall_offset_ms: schedule.wall_offset_ms,
@@ -211,6 +215,7 @@ impl<'a> World<'a> {
             What::WakeUp { timers_first } => self.wake_up(timers_first),
             What::Calm => self.calm(),
             What::Probe => self.probe(),
+            What::End if self.is_behind_frozen() => self.probe(),
             What::End => {
                 self.check_end();
                 // What a sibling got just before may be refused as well, and then the resource is not believed for a while.
