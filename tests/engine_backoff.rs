@@ -15,28 +15,28 @@ proptest! {
 
     #[test]
     fn a_back_off_keeps_its_bounds(attempt: u32, waiting: bool, seed: u64) {
-        let cap = if waiting { 10 * SECOND } else { 5 * MINUTE };
-        let ceiling = SECOND.saturating_mul(1 << attempt.saturating_sub(1).min(30)).min(cap);
+        let (first, last) = if waiting { (SECOND, 10 * SECOND) } else { (8 * SECOND, 5 * MINUTE) };
+        let ceiling = first.saturating_mul(1 << attempt.saturating_sub(1).min(30)).min(last);
         let ms = backoff_ms(attempt, waiting, &mut Rng::new(seed));
         prop_assert!((250..=ceiling).contains(&ms), "{} of {}", ms, ceiling);
     }
 
     #[test]
-    fn retry_after_in_seconds(seconds: u64, date: f64) {
+    fn retry_after_in_seconds(seconds: u64, date: f64, server: f64) {
         let expected = seconds.saturating_mul(1_000).min(10 * MINUTE);
-        prop_assert_eq!(retry_after_ms(&seconds.to_string(), date, START), Some(expected));
+        prop_assert_eq!(retry_after_ms(&seconds.to_string(), date, server, START), Some(expected));
     }
 
     #[test]
-    fn retry_after_is_never_longer_than_the_cap(value: String, date: f64, wall: u64, mono: u64) {
+    fn retry_after_is_never_longer_than_the_cap(value: String, date: f64, server: f64, wall: u64, mono: u64) {
         let now = Moment { wall_ms: wall, mono_ms: mono };
-        prop_assert!(retry_after_ms(&value, date, now).is_none_or(|ms| ms <= 10 * MINUTE));
+        prop_assert!(retry_after_ms(&value, date, server, now).is_none_or(|ms| ms <= 10 * MINUTE));
     }
 }
 
 #[test]
 fn a_back_off_is_spread_over_all_of_its_range() {
-    for (attempt, waiting, ceiling) in [(5, true, 10_000), (5, false, 16_000), (9, true, 10_000), (30, false, 300_000)]
+    for (attempt, waiting, ceiling) in [(5, true, 10_000), (4, false, 64_000), (9, true, 10_000), (30, false, 300_000)]
     {
         let waits: Vec<_> = (0..1_000).map(|seed| backoff_ms(attempt, waiting, &mut Rng::new(seed))).collect();
         for quarter in 0..4 {
@@ -72,8 +72,28 @@ fn retry_after_as_servers_send_it() {
         ("٣", none, None),
     ];
     for (value, date_ms, expected) in rows {
-        assert_eq!(retry_after_ms(value, date_ms, START), expected, "{value:?} {date_ms}");
+        assert_eq!(retry_after_ms(value, date_ms, none, START), expected, "{value:?} {date_ms}");
     }
+}
+
+#[test]
+fn a_date_is_read_by_the_server_s_clock_where_that_can_be_seen() {
+    let (server_ms, hidden) = (START.wall_ms as f64, f64::NAN);
+    let ask = |client_ms: u64, in_ms: f64, seen_ms: f64| {
+        let now = Moment { wall_ms: client_ms, ..START };
+        retry_after_ms("Wed, 21 Oct 2026 07:28:00 GMT", server_ms + in_ms, seen_ms, now)
+    };
+    for client_ms in [START.wall_ms, START.wall_ms + 3 * HOUR, START.wall_ms - 3 * HOUR, 0, u64::MAX] {
+        assert_eq!(ask(client_ms, 5_000.0, server_ms), Some(5_000), "{client_ms}");
+        assert_eq!(ask(client_ms, 7_200_000.0, server_ms), Some(600_000), "{client_ms}");
+        for past in [0.0, -5_000.0, -7_200_000.0] {
+            assert_eq!(ask(client_ms, past, server_ms), None, "{client_ms}");
+        }
+    }
+    // Our own has to do.
+    assert_eq!(ask(START.wall_ms, 5_000.0, hidden), Some(5_000));
+    assert_eq!(ask(START.wall_ms + 3 * HOUR, 5_000.0, hidden), None);
+    assert_eq!(ask(START.wall_ms - 3 * HOUR, 5_000.0, hidden), Some(600_000));
 }
 
 /// Nobody waits, and the first refresh has failed.
@@ -105,14 +125,14 @@ fn failures_in_a_row_are_tried_again_less_and_less_often() {
             assert!(detail.retryable);
             let after = world.pass_until_refresh(HOUR).expect("another try");
             assert_eq!(detail.retry_at, Some(world.now.wall_ms as f64), "as the event said");
-            let ceiling = (SECOND << failures).min(5 * MINUTE);
+            let ceiling = ((8 * SECOND) << failures).min(5 * MINUTE);
             assert!((250..=ceiling).contains(&after), "{after} after failure {failures}");
             *longest = after.max(*longest);
             world.events.clear();
             world.answer(network_failure());
         }
     }
-    assert!(longest.windows(2).take(8).all(|pair| pair[0] < pair[1]), "{longest:?}");
+    assert!(longest.windows(2).take(5).all(|pair| pair[0] < pair[1]), "{longest:?}");
 }
 
 #[test]

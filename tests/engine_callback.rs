@@ -71,17 +71,27 @@ fn a_transaction_is_good_for_ten_minutes() {
         let now = Moment { wall_ms: START.wall_ms.wrapping_add_signed(ms), ..START };
         world.engine.code_request(&transaction(), &code_answer(), now).map_err(|fault| fault.code)
     };
-    for ms in [0, 1, 599_999] {
+    // Below zero the clock was set back meanwhile.
+    for ms in [0, 1, 599_999, -1, -86_400_000, -(START.wall_ms as i64)] {
         assert!(at(ms).is_ok(), "{ms}");
     }
-    // At -1 the clock was set back meanwhile.
-    for ms in [600_000, 600_001, 86_400_000, -1, -86_400_000] {
+    // Or set forward, which looks the same.
+    for ms in [600_000, 600_001, 86_400_000] {
         assert_eq!(at(ms), Err("transaction_expired"), "{ms}");
     }
     for at in [json!("1800000000000"), json!(true), Value::Null] {
         let undated = transaction().with("at", at);
         assert_eq!(asked(&world, &undated, &code_answer()).expect_err("no time").code, "transaction_expired");
     }
+}
+
+#[test]
+fn after_a_clock_was_set_forward_the_next_sign_in_succeeds() {
+    let world = World::discovered(issuer_options());
+    let now = START.plus(3 * HOUR);
+    let finish = |transaction: &Json| world.engine.code_request(transaction, &code_answer(), now);
+    assert_eq!(finish(&transaction()).expect_err("expired").code, "transaction_expired");
+    assert!(finish(&transaction().with("at", now.wall_ms)).is_ok());
 }
 
 #[test]

@@ -128,11 +128,10 @@ fn the_audience_holds_this_client_alone_or_authorizes_it() {
 }
 
 #[test]
-fn clocks_may_be_a_minute_apart() {
+fn a_token_with_our_nonce_is_judged_by_the_clock_that_issued_it() {
     for (claim, good, bad) in [
-        ("exp", vec![1.0, 0.0, -1.0, -59.0, 1e9, 1e300], vec![-61.0, -3_600.0, -NOW_S, -1e300]),
-        ("iat", vec![0.0, 59.0, -59.0, -61.0, -86_400.0, -NOW_S], vec![61.0, 3_600.0, 1e300]),
-        // With `max_age` 300.
+        ("exp", vec![0.001, 1.0, 1e9, 1e300], vec![0.0, -1.0, -59.0, -3_600.0, -NOW_S, -1e300]),
+        // With `max_age` 300, and a minute between one server's machines.
         ("auth_time", vec![0.0, 59.0, -300.0, -359.0], vec![61.0, 3_600.0, -361.0, -86_400.0, -NOW_S]),
     ] {
         for seconds in good {
@@ -142,12 +141,48 @@ fn clocks_may_be_a_minute_apart() {
             assert_refused(claim, json!(NOW_S + seconds));
         }
     }
-    // A clock counts milliseconds.
-    let at = |wall_ms| check(&claims(), Some(&ISSUER.into()), "spa", &transaction(), wall_ms);
-    assert_eq!(at(START.wall_ms + 359_999), Ok(()));
-    assert_eq!(at(START.wall_ms + 360_000), Err("exp"));
-    assert_eq!(at(START.wall_ms - 60_000), Ok(()));
-    assert_eq!(at(START.wall_ms - 60_001), Err("iat"));
+    let at = |wall_ms, claims: &Json| check(claims, Some(&ISSUER.into()), "spa", &demanding(), wall_ms);
+    for off in [0, MINUTE, 3 * HOUR, 400 * DAY] {
+        for wall_ms in [START.wall_ms + off, START.wall_ms - off] {
+            assert_eq!(at(wall_ms, &satisfying()), Ok(()), "{wall_ms}");
+            assert_eq!(at(wall_ms, &satisfying().with("exp", NOW_S - 1.0)), Err("exp"), "before it was issued");
+            assert_eq!(at(wall_ms, &satisfying().with("auth_time", NOW_S - 361.0)), Err("auth_time"));
+            assert!(at(wall_ms, &satisfying().without("iat")).is_err(), "{wall_ms}");
+        }
+    }
+}
+
+#[test]
+fn without_our_nonce_clocks_may_be_a_minute_apart() {
+    // Not asked for, it comes without one; with `max_age` 300.
+    let plain = demanding().with("scope", "orders");
+    let judge = |claims: Json, wall_ms| check(&claims, Some(&ISSUER.into()), "spa", &plain, wall_ms);
+    for nonce in [Value::Null, json!("nonce-2")] {
+        let claims = satisfying().with("nonce", nonce);
+        for (claim, good, bad) in [
+            ("exp", vec![1.0, 0.0, -1.0, -59.0, 1e9, 1e300], vec![-61.0, -3_600.0, -NOW_S, -1e300]),
+            ("iat", vec![0.0, 59.0, -59.0, -61.0, -86_400.0, -NOW_S], vec![61.0, 3_600.0, 1e300]),
+            ("auth_time", vec![0.0, 59.0, -300.0, -359.0], vec![61.0, 3_600.0, -361.0, -86_400.0, -NOW_S]),
+        ] {
+            for seconds in good {
+                assert_eq!(judge(claims.with(claim, NOW_S + seconds), START.wall_ms), Ok(()), "{claim} {seconds}");
+            }
+            for seconds in bad {
+                let judged = judge(claims.with(claim, NOW_S + seconds), START.wall_ms);
+                assert_eq!(judged, Err(claim), "{claim} {seconds}");
+            }
+        }
+        // A clock counts milliseconds.
+        let claims = claims.with("auth_time", NOW_S);
+        assert_eq!(judge(claims.clone(), START.wall_ms + 359_999), Ok(()));
+        assert_eq!(judge(claims.clone(), START.wall_ms + 360_000), Err("exp"));
+        assert_eq!(judge(claims.clone(), START.wall_ms - 60_000), Ok(()));
+        assert_eq!(judge(claims, START.wall_ms - 60_001), Err("iat"));
+    }
+    // With the scope openid it is refused anyway, by whatever clock.
+    let stale = satisfying().without("nonce");
+    assert_eq!(check(&stale, Some(&ISSUER.into()), "spa", &demanding(), START.wall_ms + 3 * HOUR), Err("exp"));
+    assert_eq!(checked(&stale, &demanding()), Err("nonce"));
 }
 
 #[test]
@@ -253,8 +288,8 @@ fn near(claim: &'static str) -> BoxedStrategy<Value> {
 fn is_acceptable(claim: &str, value: &Value) -> bool {
     let distance = value.as_f64().map(|at| at - NOW_S);
     match claim {
-        "exp" => distance.is_some_and(|distance| distance > -60.0),
-        "iat" => distance.is_some_and(|distance| distance <= 60.0),
+        "exp" => distance.is_some_and(|distance| distance > 0.0),
+        "iat" => distance.is_some(),
         "auth_time" => distance.is_some_and(|distance| (-360.0..=60.0).contains(&distance)),
         "acr" => value == "gold" || value == "silver",
         "aud" => value == "spa" || value.as_array().is_some_and(|list| list.contains(&json!("spa"))),
@@ -270,7 +305,13 @@ proptest! {
         (claim, value) in select(vec!["iss", "sub", "aud", "azp", "exp", "iat", "nonce", "auth_time", "acr", "at_hash"])
             .prop_flat_map(|claim| (Just(claim), prop_oneof![values(), near(claim)])),
     ) {
-        let expected = if is_acceptable(claim, &value) { Ok(()) } else { Err(claim) };
+        let expected = match value.as_f64().filter(|_| claim == "iat").map(|at| at - NOW_S) {
+            // The other times are judged by it.
+            Some(300.0..) => Err("exp"),
+            Some(..-70.0) => Err("auth_time"),
+            _ if is_acceptable(claim, &value) => Ok(()),
+            _ => Err(claim),
+        };
         prop_assert_eq!(checked(&satisfying().with(claim, value), &demanding()), expected);
     }
 }

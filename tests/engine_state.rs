@@ -9,10 +9,12 @@ use common::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use tokenward::engine::event::Event;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
-use tokenward::engine::schedule::Moment;
+use tokenward::engine::schedule::{Moment, Rng};
 use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId, Way};
 use tokenward::engine::{Refused, Request, Ticket, Work};
 
@@ -378,7 +380,9 @@ impl Model {
         if let [(ticket, work)] = &world.running[..] {
             let (ticket, is_signed_in) = (*ticket, world.engine.signed_in());
             match work {
-                Work::Session => assert!(!is_signed_in || !self.brought || !self.has_client, "whose cookie is it?"),
+                Work::Session { .. } => {
+                    assert!(!is_signed_in || !self.brought || !self.has_client, "whose cookie is it?")
+                }
                 Work::Silent => assert!(!is_signed_in || world.user().is_some(), "whose session is it?"),
                 _ => assert!(is_signed_in, "a refresh without a session"),
             }
@@ -450,30 +454,61 @@ impl Model {
     }
 }
 
+fn wards() -> impl Strategy<Value = Options> {
+    select(vec![
+        options(),
+        callback_options(),
+        bare_options(),
+        session_options(),
+        silent_options(),
+        Options { restores_silently: true, ..session_options() },
+    ])
+}
+
+fn run(options: Options, seed: u64, signed_in: bool, steps: impl IntoIterator<Item = Step>) {
+    let mut model = Model::new(options, seed);
+    if signed_in {
+        model.run(Step::SetTokens { lifetime_s: 60, renewable: true, age_ms: 0 });
+    }
+    for step in steps {
+        model.run(step);
+    }
+    model.recover();
+}
+
+/// The same from a fuzzer's bytes: four of them are the seed of one step, so that to change them changes no other.
+pub fn session(data: &[u8]) {
+    let mut chunks = data.chunks(4).map(|chunk| {
+        let mut seed = [0; 32];
+        seed[..chunk.len()].copy_from_slice(chunk);
+        TestRunner::new_with_rng(cases(1), TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
+    });
+    let Some(mut first) = chunks.next() else { return };
+    let ward = (wards(), any::<u64>(), any::<bool>()).new_tree(&mut first);
+    let (options, seed, signed_in) = ward.expect("a ward").current();
+    let steps = steps();
+    run(options, seed, signed_in, chunks.map(|mut chunk| steps.new_tree(&mut chunk).expect("a step").current()));
+}
+
 proptest! {
     #![proptest_config(cases(1_500))]
 
     #[test]
     fn no_order_of_events_breaks_a_promise(
-        options in select(vec![
-            options(),
-            callback_options(),
-            bare_options(),
-            session_options(),
-            silent_options(),
-            Options { restores_silently: true, ..session_options() },
-        ]),
+        options in wards(),
         seed: u64,
         signed_in: bool,
         steps in vec(steps(), 1..60),
     ) {
-        let mut model = Model::new(options, seed);
-        if signed_in {
-            model.run(Step::SetTokens { lifetime_s: 60, renewable: true, age_ms: 0 });
-        }
-        for step in steps {
-            model.run(step);
-        }
-        model.recover();
+        run(options, seed, signed_in, steps);
     }
+}
+
+#[test]
+fn any_bytes_are_an_order_of_events() {
+    for seed in 0..100 {
+        let mut rng = Rng::new(seed);
+        session(&[(); 200].map(|()| rng.up_to(255) as u8));
+    }
+    session(&[]);
 }

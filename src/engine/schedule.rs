@@ -110,18 +110,17 @@ pub fn refresh_after_ms(lifetime_ms: u64, refresh_in_ms: Option<u64>, rng: &mut 
     (after >= MIN_SCHEDULED_MS).then_some(after)
 }
 
-const BACKOFF_BASE_MS: u64 = 1_000;
 const BACKOFF_FLOOR_MS: u64 = 250;
-/// While requests wait.
-const BACKOFF_CAP_MS: u64 = 10_000;
-/// While none does: an endpoint that comes back after an outage must not be met by every client at once.
-const BACKOFF_IDLE_CAP_MS: u64 = 300_000;
+/// The first ceiling and the last, while requests wait.
+const BACKOFF_MS: (u64, u64) = (1_000, 10_000);
+/// While none does: the token's lead time is left, and an endpoint in trouble must not be met by every client at once.
+const BACKOFF_IDLE_MS: (u64, u64) = (8_000, 300_000);
 
 /// Exponential back-off with full jitter: how long after failure number `attempt` (from 1) the next try comes.
 pub fn backoff_ms(attempt: u32, waiting: bool, rng: &mut Rng) -> u64 {
-    let cap = if waiting { BACKOFF_CAP_MS } else { BACKOFF_IDLE_CAP_MS };
+    let (first, last) = if waiting { BACKOFF_MS } else { BACKOFF_IDLE_MS };
     let exponent = attempt.saturating_sub(1).min(20);
-    let ceiling = (BACKOFF_BASE_MS << exponent).min(cap);
+    let ceiling = (first << exponent).min(last);
     rng.up_to(ceiling).max(BACKOFF_FLOOR_MS)
 }
 
@@ -130,13 +129,16 @@ const MAX_RETRY_AFTER_MS: u64 = 600_000;
 
 /// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds from now, capped.
 ///
-/// `date_ms` is the value read as an HTTP date by the platform, NaN if it is none.
-pub fn retry_after_ms(value: &str, date_ms: f64, now: Moment) -> Option<u64> {
+/// `date_ms` is the value read as an HTTP date by the platform, `server_ms` the answer's own `Date` (section 6.6.1): the
+/// server's clock, where CORS lets it be seen. NaN if they are none.
+pub fn retry_after_ms(value: &str, date_ms: f64, server_ms: f64, now: Moment) -> Option<u64> {
     let ms = match digits(value.trim_ascii()) {
         Some(seconds) => seconds.saturating_mul(1000),
-        // A date that is past, by our clock, says nothing.
-        None if date_ms > now.wall_ms as f64 => date_ms as u64 - now.wall_ms,
-        None => return None,
+        None => {
+            let now_ms = if server_ms.is_nan() { now.wall_ms as f64 } else { server_ms };
+            // A date that is past says nothing.
+            Some(date_ms - now_ms).filter(|ms| *ms > 0.0)? as u64
+        }
     };
     Some(ms.min(MAX_RETRY_AFTER_MS))
 }

@@ -36,7 +36,7 @@ async function reply({ status, headers, body }, maxBytes) {
     // What is not JSON says nothing.
   }
   bytes.fill(0);
-  return { status, retryAfter: headers.get("retry-after"), body: json };
+  return { status, retryAfter: headers.get("retry-after"), date: headers.get("date"), body: json };
 }
 
 async function read(stream, maxBytes) {

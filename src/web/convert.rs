@@ -60,7 +60,7 @@ pub(super) fn exchange(host: &Host, how: u8, answer: &JsValue, now: Moment) -> E
         0 => Exchange::Answered(Answer {
             status: status(answer),
             retry_after_ms: text(answer, "retryAfter")
-                .and_then(|value| retry_after_ms(&value, Date::parse(&value), now)),
+                .and_then(|value| retry_after_ms(&value, Date::parse(&value), date(answer), now)),
             body: token_answer(host, body),
         }),
         1 => Exchange::Failed(Cause::Network),
@@ -75,6 +75,11 @@ pub(super) fn exchange(host: &Host, how: u8, answer: &JsValue, now: Moment) -> E
 /// The `status` of an answer.
 pub(super) fn status(answer: &JsValue) -> u16 {
     get(answer, "status").as_f64().unwrap_or_default() as u16
+}
+
+/// The `Date` of an answer; NaN if it has none that can be read.
+fn date(answer: &JsValue) -> f64 {
+    Date::parse(&text(answer, "date").unwrap_or_default())
 }
 
 /// A member that is a string.
@@ -100,6 +105,7 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
         refresh_token: member(value, "refresh_token"),
         scope: member(value, "scope"),
         error: member(value, "error"),
+        version: member(value, "version"),
         jwt,
         identity: match member(value, "id_token") {
             Member::Text(token) => {

@@ -79,7 +79,7 @@ impl Core {
     }
 
     /// A piece of IO ended. `how`: 0 answered, 1 network failure, 2 too large, 3 callback rejected, 4 callback resolved.
-    /// `answer` has `status`, `retryAfter` and `body`.
+    /// `answer` has `status`, `retryAfter`, `date` and `body`.
     pub fn replied(&self, epoch: u32, number: u32, how: u8, answer: &JsValue) {
         let now = self.driver.now();
         let exchange = convert::exchange(&self.driver.host, how, answer, now);
