@@ -160,6 +160,13 @@ impl Session {
             }
             // The queue moves; or the lock was stolen from somebody who is awake after all.
             Signal::Locked => {
+                // A page that slept hears it late: a grant that comes after it may be older still.
+                if self.flight.as_ref().is_some_and(|flight| flight.stage != Stage::Sent)
+                    && self.flight_deadline_ms(now) == 0
+                {
+                    self.requeue(now);
+                    return;
+                }
                 self.wait_on(&[Stage::Queued, Stage::Settling], wait_ms, now);
                 if let Some(flight) = &mut self.flight {
                     flight.robs = true;
@@ -169,11 +176,8 @@ impl Session {
         }
     }
 
-    /// A wait that is over stays so: what a page that slept hears now may be old.
     fn wait_on(&mut self, stages: &[Stage], ms: u64, now: Moment) {
-        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage))
-            && flight.until_mono_ms > now.mono_ms
-        {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage)) {
             flight.until_mono_ms = now.mono_ms.saturating_add(ms);
         }
     }
