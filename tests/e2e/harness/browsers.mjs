@@ -20,9 +20,11 @@ const sessions = new Set();
 /**
  * Starts a browser and gives its selenium-webdriver `WebDriver`. Its `quit()` ends and removes everything.
  * @param {"chromium" | "firefox" | "webkit"} [name]
+ * @param {object} [options]
+ * @param {boolean} [options.throttles] Chromium throttles hidden pages as it does for users, but soon: see `throttlingFlags`
  */
-export async function open(name = browser) {
-  const service = await startDriver(name);
+export async function open(name = browser, options) {
+  const service = await startDriver(name, options);
   const builder = new Builder().disableEnvironmentOverrides().usingServer(service.url);
   try {
     const session = builder.withCapabilities(service.capabilities).build();
@@ -57,7 +59,7 @@ export async function close() {
  * Starts the WebDriver server of a browser, for clients other than {@link open}.
  * @returns its `url`, the `capabilities` to ask a session with, `log()` and `close()`
  */
-export async function startDriver(name) {
+export async function startDriver(name, options) {
   const missing = missingPrograms(name).map((program) => program.name);
   if (missing.length > 0) throw new Error(`${name} cannot be tested: ${missing.join(" and ")} not found`);
   const [first, second] = browserPrograms[name].map(({ path }) => path());
@@ -65,7 +67,7 @@ export async function startDriver(name) {
   const home = mkdtempSync(join(tmpdir(), "tokenward-"));
   const guard = startGuard(home);
   const service = {
-    capabilities: { ...capabilities(name, first), timeouts: { script: SCRIPT_MS } },
+    capabilities: { ...capabilities(name, first, options), timeouts: { script: SCRIPT_MS } },
     log: () => readFileSync(join(home, "log"), "utf8"),
     async close() {
       sessions.delete(service);
@@ -92,10 +94,13 @@ export async function startDriver(name) {
   }
 }
 
-function capabilities(name, program) {
+function capabilities(name, program, { throttles = false } = {}) {
   switch (name) {
-    case "chromium":
-      return { browserName: "chrome", "goog:chromeOptions": { binary: program, args: chromiumFlags } };
+    case "chromium": {
+      const more = throttles ? throttlingFlags : { args: [] };
+      const options = { ...more, binary: program, args: [...chromiumFlags, ...more.args] };
+      return { browserName: "chrome", "goog:chromeOptions": options };
+    }
     case "firefox":
       return { browserName: "firefox", "moz:firefoxOptions": { binary: program, args: ["-headless"] } };
     case "webkit":
@@ -113,6 +118,12 @@ const chromiumFlags = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** Hidden pages get one timer a minute, not after five minutes but after one second. Its driver turns that off. */
+const throttlingFlags = {
+  excludeSwitches: ["disable-background-timer-throttling"],
+  args: ["--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1"],
+};
 
 const softwareRendering = {
   GDK_BACKEND: "x11",

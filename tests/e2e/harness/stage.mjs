@@ -13,7 +13,7 @@ import { AUDIENCE, startAuthServer } from "../../../www/servers/auth.mjs";
 import { createBackend } from "../../../www/servers/backend.mjs";
 import { startOtherServer } from "../../../www/servers/other.mjs";
 import { contentSecurityPolicy, startStaticServer } from "../../../www/servers/static.mjs";
-import { close, open } from "./browsers.mjs";
+import { browser, close, open } from "./browsers.mjs";
 
 /** The package under test: the one that was packed, or another one to see the tests fail. */
 export const dist = join(process.env.TOKENWARD_PACKAGE ?? packed, "dist");
@@ -28,13 +28,16 @@ const POLL_MS = 10;
 /** What `window.run()` takes, of a script's first three arguments. */
 const JOB = "const job = [...arguments].slice(0, 3);";
 
+/** Of `open()`; a file that needs some sets them when it is loaded. */
+export const browserOptions = {};
+
 let driver;
 let ownWindow;
 let scripts;
 
 before(async () => {
   scripts = await mkdtemp(join(tmpdir(), "tokenward-scripts-"));
-  driver = await open();
+  driver = await open(browser, browserOptions);
   ownWindow = await driver.getWindowHandle();
   await driver.manage().setTimeouts({ script: SCRIPT_MS });
 });
