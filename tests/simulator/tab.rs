@@ -49,7 +49,7 @@ pub struct Flight {
     pub ticket: Ticket,
     pub trip: usize,
     pub sent: Moment,
-    /// Its lock was stolen by a tab that is gone.
+    /// Its lock was stolen by a tab that let go of it.
     pub is_excused: bool,
 }
 
