@@ -12,9 +12,11 @@ const PARTS = ["Cargo.toml", "Cargo.lock", "src", "tests/common", "tests/simulat
 
 /** What stands in a file, exactly once, and what takes its place. Where guards stand behind one another, all of them go. */
 const MUTATIONS = {
-  "the epoch checks": [
+  "the epoch check of answers": [
     ["refresh.rs", "if ticket.epoch != self.stamp().epoch {\n            return;\n        }\n        ", ""],
     ["refresh.rs", "self.flight.take_if(|flight| flight.ticket == ticket)", "self.flight.take()"],
+  ],
+  "the epoch checks of requests": [
     ["requests.rs", "after.is_some_and(|after| after.epoch != self.epoch)", "false"],
     ["requests.rs", "self.tokens.is_none() || after.epoch != self.epoch", "self.tokens.is_none()"],
     ["requests.rs", "stamp.epoch != self.epoch || self.tokens.is_none()", "self.tokens.is_none()"],

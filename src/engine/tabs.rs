@@ -156,30 +156,28 @@ impl Session {
             Signal::SignedIn if !self.signed_in() => self.outputs.push(Output::Restore),
             Signal::Refreshed => {
                 self.renewed_elsewhere = true;
-                self.hold_back(SETTLE_MS, now);
+                self.wait_on(&[Stage::Settling], SETTLE_MS, now);
             }
-            // The queue moves.
-            Signal::Locked => match &mut self.flight {
-                // The wait was over, and what a page that slept hears now may be old, as may be a lock that it is granted.
-                Some(flight) if flight.stage == Stage::Queued && flight.until_mono_ms <= now.mono_ms => {
-                    self.requeue(now)
+            // The queue moves; or the lock was stolen from somebody who is awake after all.
+            Signal::Locked => {
+                // A page that slept hears it late: a grant that comes after it may be older still.
+                if self.flight.as_ref().is_some_and(|flight| flight.stage != Stage::Sent)
+                    && self.flight_deadline_ms(now) == 0
+                {
+                    self.requeue(now);
+                    return;
                 }
-                Some(flight) if flight.stage == Stage::Queued => {
-                    flight.until_mono_ms = now.mono_ms.saturating_add(wait_ms);
-                }
-                Some(flight) => {
+                self.wait_on(&[Stage::Queued, Stage::Settling], wait_ms, now);
+                if let Some(flight) = &mut self.flight {
                     flight.robs = true;
-                    self.hold_back(wait_ms, now);
                 }
-                None => {}
-            },
+            }
             Signal::SignedIn | Signal::SignedOut => {}
         }
     }
 
-    /// The lock was stolen from somebody who is awake after all: their request comes first.
-    fn hold_back(&mut self, ms: u64, now: Moment) {
-        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.stage == Stage::Settling) {
+    fn wait_on(&mut self, stages: &[Stage], ms: u64, now: Moment) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage)) {
             flight.until_mono_ms = now.mono_ms.saturating_add(ms);
         }
     }

@@ -43,8 +43,11 @@ impl Core {
         let now = self.driver.now();
         let after = convert::stamp_from_js(after);
         let permit = self.driver.engine().authorize(request(rule, flags), method, after, now);
+        let epoch = self.driver.engine().stamp().epoch;
         self.driver.drain_if_any();
         match permit {
+            // A listener ended the session in which this was said.
+            _ if epoch != self.driver.engine().stamp().epoch => 3,
             Permit::Anonymous => 0,
             Permit::Go => 1,
             Permit::Wait => 2,

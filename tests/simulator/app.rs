@@ -93,6 +93,19 @@ impl World<'_> {
         });
     }
 
+    /// In a listener: signs out, and in again.
+    pub fn react(&mut self, tab: usize) {
+        self.note(|| format!("tab {tab} signs out and in again"));
+        let now = self.now(tab);
+        self.ends(tab, Reason::SignOut);
+        self.tabs[tab].engine.sign_out(Reason::SignOut, now);
+        self.drain(tab);
+        if self.schedule.mode == Mode::Page {
+            let back = self.server.sign_in(true, self.t);
+            self.take(tab, &back);
+        }
+    }
+
     pub fn sign_out(&mut self, tab: usize) {
         self.app(tab, |world| {
             let now = world.now(tab);

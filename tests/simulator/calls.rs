@@ -75,9 +75,12 @@ impl World<'_> {
     fn authorize(&mut self, call: usize, after: Option<Stamp>) -> Permit {
         let Call { tab, request, .. } = self.calls[call];
         let now = self.now(tab);
-        let permit = self.tabs[tab].engine.authorize(request, "GET", after, now);
+        let engine = &mut self.tabs[tab].engine;
+        let permit = engine.authorize(request, "GET", after, now);
+        let epoch = engine.stamp().epoch;
         self.drain_if_any(tab);
-        permit
+        // A listener may have ended the session in which this was said.
+        if self.tabs[tab].engine.stamp().epoch == epoch { permit } else { Permit::Over }
     }
 
     /// Sends with the current token.

@@ -129,7 +129,10 @@ impl World<'_> {
     /// A request leaves without a token.
     pub fn check_bare(&mut self, call: usize) {
         let tab = self.calls[call].tab;
-        if self.tabs[tab].truth.is_signed_in && !self.tabs[tab].engine.has_output() {
+        let Tab { engine, truth, .. } = &self.tabs[tab];
+        // One that began before this session is none of it.
+        let is_of_session = self.calls[call].session == Some(truth.session);
+        if truth.is_signed_in && is_of_session && !engine.has_output() {
             self.violate("who is signed in sends a token", format!("tab {tab}, request {call}"));
         }
     }

@@ -27,6 +27,8 @@ pub struct Schedule {
     pub fates: Vec<Fate>,
     /// Of the requests to the API.
     pub api_fates: Vec<Fate>,
+    /// At which of its events the app signs the user out and in again, in the listener.
+    pub reactions: Vec<usize>,
     pub steps: Vec<Step>,
 }
 
@@ -186,6 +188,7 @@ impl Schedule {
             locks: if chance(rng, 90) { Locks::Work } else { [Locks::Missing, Locks::Refused][pick(rng, 2)] },
             slow_channel: chance(rng, 15),
             fates: (0..24).map(|_| fate(rng, trouble)).collect(),
+            reactions: if chance(rng, 30) { vec![pick(rng, 12)] } else { Vec::new() },
             api_fates: (0..24).map(|_| fate(rng, trouble / 2)).collect(),
             steps: (0..steps)
                 .map(|_| Step { after_ms: delay(rng, lifetime_s * SECOND), action: action(rng) })
@@ -258,10 +261,10 @@ fn action(rng: &mut Rng) -> Action {
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, mode, tabs, lifetime_s, wall_offset_ms, mono_stops, ends_idle, .. } = self;
-        let Self { locks, slow_channel, fates, api_fates, steps, .. } = self;
+        let Self { locks, slow_channel, reactions, fates, api_fates, steps, .. } = self;
         writeln!(f, "seed {seed}: {mode:?}, {tabs} tabs, tokens of {lifetime_s} s, wall clock {wall_offset_ms:+} ms")?;
         writeln!(f, "  monotonic clock stops in sleep: {mono_stops}, ends idle: {ends_idle}")?;
-        writeln!(f, "  locks: {locks:?}, slow channel: {slow_channel}")?;
+        writeln!(f, "  locks: {locks:?}, slow channel: {slow_channel}, reacts to events: {reactions:?}")?;
         for (name, fates) in [("token request", fates), ("API request", api_fates)] {
             for (number, fate) in fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::FINE) {
                 writeln!(f, "  {name} {number}: {fate:?}")?;

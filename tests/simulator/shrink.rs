@@ -49,6 +49,9 @@ fn changes(schedule: &Schedule) -> Vec<Change> {
     if schedule.ends_idle {
         changes.push(Box::new(|schedule| schedule.ends_idle = false));
     }
+    if !schedule.reactions.is_empty() {
+        changes.push(Box::new(|schedule| schedule.reactions.clear()));
+    }
     if schedule.slow_channel {
         changes.push(Box::new(|schedule| schedule.slow_channel = false));
     }

@@ -49,7 +49,7 @@ pub struct Flight {
     pub ticket: Ticket,
     pub trip: usize,
     pub sent: Moment,
-    /// Its lock was stolen by a tab that is gone.
+    /// Its lock was stolen by a tab that let go of it.
     pub is_excused: bool,
 }
 
@@ -222,11 +222,12 @@ impl World<'_> {
     fn renewed(&mut self, tab: usize, trip: usize, ticket: Ticket, refresh: Option<usize>, back: &Back) {
         let Some(at) = self.tabs[tab].flights.iter().position(|flight| flight.ticket == ticket) else {
             // Nobody wants it any more.
-            let before = self.seen(tab);
-            self.answered(tab, ticket, back);
+            let (now, before) = (self.now(tab), self.seen(tab));
+            self.tabs[tab].engine.answered(ticket, &back.exchange(), now);
             if self.seen(tab) != before {
                 self.violate("an answer nobody wants changes nothing", format!("tab {tab}, trip {trip}"));
             }
+            self.drain(tab);
             return;
         };
         let flight = self.tabs[tab].flights.remove(at);
@@ -237,6 +238,7 @@ impl World<'_> {
                 }
                 self.hold(tab, *access, *next, flight.sent, *expires_in_s);
             }
+            Back::Status(401) if !self.tabs[tab].truth.is_signed_in && !self.tabs[tab].engine.has_output() => {}
             Back::Status(401) => self.tabs[tab].truth.may_end.push(Reason::LoginRequired),
             Back::Error(_) => self.tabs[tab].truth.may_end.push(Reason::RefreshRejected),
             _ => {}
@@ -250,7 +252,6 @@ impl World<'_> {
         let lifetime_ms = expires_in_s * 1_000;
         let family = self.server.accesses[access].family;
         let truth = &mut self.tabs[tab].truth;
-        truth.may_end.clear();
         truth.family = Some(family);
         truth.refresh = refresh.or(truth.refresh);
         // Whoever gets a token too late to use it, or the same one, asks again.
@@ -333,7 +334,10 @@ impl World<'_> {
         match work {
             Work::Refresh { body } => {
                 let refresh = number(field(body.expose(), "refresh_token="));
-                self.check_start(tab, refresh);
+                // One that a listener has just made void is aborted in the same breath.
+                if ticket.epoch == self.tabs[tab].engine.stamp().epoch {
+                    self.check_start(tab, refresh);
+                }
                 let trip = self.send(tab, To::Renew { ticket, refresh });
                 self.tabs[tab].flights.push(Flight { ticket, trip, sent, is_excused: false });
             }
@@ -343,7 +347,9 @@ impl World<'_> {
             }
             Work::Session { body } => {
                 let after = body.expose().strip_prefix("after=").map(str::to_owned);
-                self.check_session_start(tab);
+                if ticket.epoch == self.tabs[tab].engine.stamp().epoch {
+                    self.check_session_start(tab);
+                }
                 let trip = self.send(tab, To::Session { ticket, cookie: self.cookie, after });
                 self.tabs[tab].flights.push(Flight { ticket, trip, sent, is_excused: false });
             }
@@ -370,11 +376,16 @@ impl World<'_> {
             Event::SignedIn(_) => self.tabs[tab].truth.is_signed_in = true,
             Event::SignedOut(detail) => {
                 self.check_sign_out(tab, detail.reason);
+                self.tabs[tab].truth.may_end.clear();
                 if self.tabs[tab].truth.is_signed_in {
                     self.ends(tab, detail.reason);
                 }
             }
             _ => {}
+        }
+        self.events += 1;
+        if self.schedule.reactions.contains(&(self.events - 1)) && self.tabs[tab].is_open && self.calm_at.is_none() {
+            self.react(tab);
         }
     }
 }

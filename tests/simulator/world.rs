@@ -108,6 +108,7 @@ pub struct World<'a> {
     pub is_asked_twice: bool,
     /// How often requests came too early, while frozen tabs stood before theirs in the queue for the lock.
     pub early: usize,
+    pub events: usize,
     pub slept_ms: u64,
     pub fell_asleep_at: u64,
     pub wall_offset_ms: i64,
@@ -168,6 +169,7 @@ impl<'a> World<'a> {
             calm_at: None,
             is_asked_twice: false,
             early: 0,
+            events: 0,
             slept_ms: 0,
             fell_asleep_at: 0,
             wall_offset_ms: schedule.wall_offset_ms,
