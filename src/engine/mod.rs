@@ -288,10 +288,11 @@ impl Engine {
         (ms < u64::MAX / 2).then_some(ms)
     }
 
-    /// What there is to do now, in order. To be called after every other call, until there is nothing.
+    /// What there is to do now, in order. To be called after every other call, until there is nothing: what the app is told
+    /// may change what is left.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         let mut session = core::mem::take(&mut self.session.outputs);
-        if let Some(at) = session.iter().position(|output| matches!(output, Output::Unlock(_))) {
+        if let Some(at) = session.iter().position(|output| matches!(output, Output::Unlock(_) | Output::Event(_))) {
             self.session.outputs = session.split_off(at.saturating_add(1));
         }
         if session.is_empty() { core::mem::take(&mut self.revocations.outputs) } else { session }

@@ -177,11 +177,13 @@ impl Session {
         let (mut ends, mut after_ms) = (None, None);
         let cause = match outcome {
             // What another tab got came between, or has yet to come.
-            Outcome::Final(_) if self.renewed_elsewhere && way == Way::Session && !flight.is_repeated => {
+            Outcome::Final(_)
+                if self.renewed_elsewhere && way == Way::Session && !flight.is_repeated && self.online =>
+            {
                 self.start(Some(way), now, true);
                 return;
             }
-            Outcome::Accepted(grant) if flight.reads && !flight.is_repeated && self.is_known(&grant) => {
+            Outcome::Accepted(grant) if flight.reads && !flight.is_repeated && self.online && self.is_known(&grant) => {
                 self.start(Some(way), now, true);
                 return;
             }
@@ -329,7 +331,12 @@ impl Session {
 
     pub(super) fn give_up(&mut self, flight: &Flight) {
         if flight.stage == Stage::Sent {
-            self.outputs.push(Output::Abort(flight.ticket));
+            let queued = self.outputs.len();
+            self.outputs.retain(|output| !matches!(output, Output::Start(ticket, _) if *ticket == flight.ticket));
+            // What has not gone yet does not go.
+            if self.outputs.len() == queued {
+                self.outputs.push(Output::Abort(flight.ticket));
+            }
             self.renewed_elsewhere |= flight.reads;
         }
         self.unlock(flight);

@@ -69,6 +69,7 @@ impl Session {
 
     /// Forgets a request that gave up. The refresh others wait for goes on.
     pub fn cancel(&mut self, id: WaiterId) {
+        self.outputs.retain(|output| !matches!(output, Output::Settle(told, _) if *told == id));
         if let Some(at) = self.waiters.iter().position(|waiter| waiter.id == id) {
             self.waiters.remove(at);
         }

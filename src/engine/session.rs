@@ -376,6 +376,7 @@ impl Session {
         self.abort_flight();
         self.retry = None;
         self.unrestored = false;
+        self.renewed_elsewhere = false;
         self.epoch = self.epoch.saturating_add(1);
         self.generation = 0;
         self.distrusted.clear();

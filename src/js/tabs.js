@@ -1,4 +1,4 @@
-import { AbortController, Map, MessageChannel, Promise, requestLock } from "./natives.js";
+import { AbortController, Map, Math, MessageChannel, Promise, requestLock } from "./natives.js";
 import { lastSignOut, noteSignOut, openChannel } from "./relay.js";
 import { GRANTED, HEARD, UNLOCKED } from "./steps.js";
 
@@ -60,6 +60,8 @@ export class Tabs {
     const controller = new AbortController();
     this.#locks.set(number, () => controller.abort());
     const granted = () =>
+      // One that is stolen cannot be given up before.
+      this.#locks.has(number) &&
       new Promise((resolve) => {
         this.#locks.set(number, () => this.#echo(resolve));
         nextTask(() => tell(GRANTED));
@@ -68,7 +70,7 @@ export class Tabs {
       .then(
         () => false,
         // An AbortError: it was stolen, or the page was put aside.
-        ({ name }) => name !== "AbortError",
+        (error) => error?.name !== "AbortError",
       )
       .then((refused) => {
         this.#locks.delete(number);
@@ -86,16 +88,19 @@ export class Tabs {
   #echo(heard) {
     if (!this.#channel) return heard();
     const echo = openChannel();
-    echo.onmessage = () => {
+    const mark = Math.random();
+    echo.onmessage = ({ data }) => {
+      if (data !== mark) return;
       echo.close();
       heard();
     };
-    this.#channel.postMessage(0);
+    this.#channel.postMessage(mark);
   }
 
   close() {
     this.#channel?.close();
     this.#channel = undefined;
     for (const letGo of this.#locks.values()) letGo();
+    this.#locks.clear();
   }
 }

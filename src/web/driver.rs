@@ -20,6 +20,9 @@ use crate::engine::{Engine, Output, Ticket, Work};
 /// No token response is longer; what is longer is not read to its end.
 const MAX_RESPONSE_BYTES: u32 = 1 << 20;
 
+/// A lock is free within milliseconds of being let go; where nobody says so, it is not waited for any longer.
+const UNLOCK_MS: u64 = 2_000;
+
 pub(super) struct Driver {
     pub(super) host: Host,
     engine: RefCell<Engine>,
@@ -28,6 +31,9 @@ pub(super) struct Driver {
     timer: Timer,
     lifecycle: RefCell<Option<Lifecycle>>,
     draining: Cell<bool>,
+    /// What follows the letting go of a lock has to wait until the lock is free.
+    /// Until then, on the monotonic clock.
+    unlocking: Cell<u64>,
     closed: Cell<bool>,
 }
 
@@ -40,6 +46,7 @@ impl Driver {
             timer: Timer::default(),
             lifecycle: RefCell::default(),
             draining: Cell::default(),
+            unlocking: Cell::default(),
             closed: Cell::default(),
         });
         let weak = Rc::downgrade(&driver);
@@ -96,11 +103,10 @@ impl Driver {
     /// Does all there is to do. Reentrant: what a listener causes is done by the outermost call, in order.
     pub(super) fn drain(self: &Rc<Self>) {
         if !self.draining.replace(true) {
-            let mut goes_on = true;
-            while goes_on && self.engine().has_output() {
+            while self.has_work() {
                 let outputs = self.engine().take_outputs();
                 for output in outputs {
-                    goes_on = self.perform(output);
+                    self.perform(output);
                 }
             }
             self.draining.set(false);
@@ -108,9 +114,25 @@ impl Driver {
         self.arm();
     }
 
+    fn has_work(&self) -> bool {
+        self.unlocking_ms(self.now()) == 0 && self.engine().has_output()
+    }
+
+    fn unlocking_ms(&self, now: Moment) -> u64 {
+        self.unlocking.get().saturating_sub(now.mono_ms)
+    }
+
+    /// The lock is free.
+    pub(super) fn unlocked(&self) {
+        self.unlocking.set(0);
+    }
+
     fn arm(self: &Rc<Self>) {
         let now = self.now();
-        let deadline = self.engine().deadline_ms(now).filter(|_| !self.closed.get());
+        let deadline = match self.unlocking_ms(now) {
+            0 => self.engine().deadline_ms(now).filter(|_| !self.closed.get()),
+            ms => Some(ms),
+        };
         match deadline {
             Some(ms) => {
                 let weak = Rc::downgrade(self);
@@ -120,15 +142,18 @@ impl Driver {
         }
     }
 
-    /// `false`: what follows is to be taken later, when a lock is free.
-    fn perform(&self, output: Output) -> bool {
+    fn perform(&self, output: Output) {
         match output {
             Output::Start(ticket, work) => self.start(ticket, work),
             Output::Abort(ticket) => _ = self.run(Errand::Abort, ticket),
             Output::Lock(ticket, steals) => {
                 _ = self.run(if steals { Errand::Steal } else { Errand::Lock }, ticket);
             }
-            Output::Unlock(ticket) => return !self.run(Errand::Unlock, ticket) || self.closed.get(),
+            Output::Unlock(ticket) => {
+                if self.run(Errand::Unlock, ticket) && !self.closed.get() {
+                    self.unlocking.set(self.now().plus(UNLOCK_MS).mono_ms);
+                }
+            }
             Output::Signal(signal) => _ = self.host.run(Errand::Signal as u8 + signal as u8, 0, 0),
             Output::Restore => _ = self.host.run(Errand::Restore as u8, 0, 0),
             Output::Settle(waiter, settled) => {
@@ -153,7 +178,6 @@ impl Driver {
                 self.host.signed_out(id, hints, reached);
             }
         }
-        true
     }
 
     fn run(&self, errand: Errand, ticket: Ticket) -> bool {
@@ -183,6 +207,7 @@ impl Driver {
 
     pub(super) fn close(self: &Rc<Self>) {
         self.closed.set(true);
+        self.unlocked();
         self.lifecycle.borrow_mut().take();
         self.engine().close();
         self.authorization.borrow_mut().take();

@@ -119,6 +119,7 @@ impl Core {
                 if step == 27 {
                     engine.granted(ticket, now)
                 } else if step == 28 {
+                    self.driver.unlocked();
                     engine.lock_lost(ticket, c.is_truthy(), now)
                 } else {
                     engine.sent(ticket, now)
