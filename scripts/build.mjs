@@ -14,7 +14,7 @@ const STACK = "-Clink-arg=-zstack-size=131072";
 
 /** Names that only the modules and the glue among themselves know. */
 const INTERNAL =
-  /^(?:findRule|authorize|replied|step|mono|wall|settle|claims|targets|deliver|deliverAll|interrupt|hold|flags|receiver|rule|refusing|silently|begin|finish|take|collect|endpoint|stamp|gate|newer|sent|_wbg_cb_unref|__destroy_into_raw|__wbg_ptr)$/;
+  /^(?:findRule|authorize|replied|step|mono|wall|settle|claims|catchUp|unlock|tell|lock|targets|deliver|deliverAll|interrupt|hold|flags|receiver|rule|refusing|silently|begin|finish|take|collect|endpoint|stamp|gate|newer|sent|_wbg_cb_unref|__destroy_into_raw|__wbg_ptr)$/;
 
 export async function build() {
   await compile();

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
+import { mutations } from "./mutations.mjs";
 import { pack } from "./pack.mjs";
 import { setup, wasmBindgen } from "./setup.mjs";
 import { size } from "./size.mjs";
@@ -23,6 +24,7 @@ const steps = [
   { name: "clippy-wasm", run: () => check("cargo", ["clippy", ...WASM, "--all-targets", "--", "-D", "warnings"]) },
   { name: "engine", run: () => cargoTest([]) },
   { name: "storm", run: () => cargoTest(["--profile", "sim", "--test", "storm", "--", "--ignored", "--nocapture"]) },
+  { name: "mutations", run: mutations },
   { name: "fuzz", run: () => check("cargo", ["check", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]) },
   { name: "build", run: build },
   { name: "size", needs: ["build"], run: size },

@@ -49,7 +49,7 @@ fn assert_renews(make: impl Fn() -> World, by: Option<&str>, what: &str) {
     let name = |work: &Work| match work {
         Work::Refresh { .. } => "refresh token",
         Work::Callback => "callback",
-        Work::Session => "session",
+        Work::Session { .. } => "session",
         Work::Silent => "silent",
         other => panic!("{other:?}"),
     };
@@ -135,7 +135,7 @@ fn a_cookie_session_is_renewed_again_and_again() {
     let mut world = restored(session_options(), Way::Session, identified("access-1", None, "user-1"));
     for round in 2..6 {
         world.pass_until_refresh(HOUR).expect("renewed by schedule");
-        assert_eq!(world.work(), &Work::Session);
+        assert_eq!(world.work(), &session_work("after="));
         world.answer(identified_renewal(&format!("access-{round}"), None, "user-1"));
         assert_eq!(world.engine.stamp().generation, round);
     }
@@ -194,7 +194,10 @@ fn where_the_server_s_session_is_over_so_is_this_one() {
 #[test]
 fn a_passing_failure_ends_neither() {
     for (make, work) in [
-        ((|| restored(session_options(), Way::Session, response("access-1", None))) as fn() -> World, Work::Session),
+        (
+            (|| restored(session_options(), Way::Session, response("access-1", None))) as fn() -> World,
+            session_work("after="),
+        ),
         (|| signed_in(silent_options(), identified("access-1", None, "user-1")), Work::Silent),
     ] {
         for exchange in [network_failure(), answered(503, None), answered(404, None), Exchange::CallbackRejected(None)]

@@ -15,7 +15,9 @@ fn both_options() -> Options {
     Options { restores_silently: true, ..session_options() }
 }
 
-const WAYS: [(Way, Work); 2] = [(Way::Session, Work::Session), (Way::Silent, Work::Silent)];
+fn ways() -> [(Way, Work); 2] {
+    [(Way::Session, session_work("")), (Way::Silent, Work::Silent)]
+}
 
 /// Somebody waits for a restore in this way.
 fn restoring(way: Way) -> (World, u32) {
@@ -45,7 +47,7 @@ fn last_outcome(world: &World) -> Past {
 
 #[test]
 fn a_session_is_found_in_each_way() {
-    for (way, work) in WAYS {
+    for (way, work) in ways() {
         for subject in [Some("user-1"), None] {
             let (mut world, waiter) = restoring(way);
             assert_eq!(world.work(), &work);
@@ -75,7 +77,7 @@ fn that_there_is_none_is_told() {
         rows.push((Way::Silent, Exchange::CallbackRejected(Some(error_response(error)))));
     }
     rows.push((Way::Silent, Exchange::CallbackRejected(Some(error_response("access_denied")))));
-    for (way, refused) in WAYS.iter().flat_map(|(way, _)| [(*way, refused_with("invalid_grant"))]) {
+    for (way, refused) in ways().iter().flat_map(|(way, _)| [(*way, refused_with("invalid_grant"))]) {
         rows.push((way, refused));
     }
     for (way, exchange) in rows {
@@ -93,7 +95,7 @@ fn that_there_is_none_is_told() {
 #[test]
 fn what_could_not_be_found_out_may_be_asked_again() {
     let unusable = TokenAnswer { access_token: text("not visible"), ..response("", Some("refresh-1")) };
-    for (way, work) in WAYS {
+    for (way, work) in ways() {
         for (exchange, cause) in [
             (network_failure(), Cause::Network),
             (Exchange::Failed(Cause::TooLarge), Cause::TooLarge),
@@ -138,7 +140,7 @@ fn a_frame_s_401_is_no_backend_s() {
 
 #[test]
 fn who_does_not_answer_is_not_waited_for() {
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         let (mut world, waiter) = restoring(way);
         let ticket = world.flight();
         // A clock that is set does not end it.
@@ -157,7 +159,7 @@ fn who_does_not_answer_is_not_waited_for() {
 
 #[test]
 fn nothing_is_sent_while_offline() {
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         let mut world = World::discovered(both_options());
         world.set_online(false);
         let waiter = world.restore(way);
@@ -169,7 +171,7 @@ fn nothing_is_sent_while_offline() {
 
 #[test]
 fn a_token_that_expired_on_its_way_is_no_session() {
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         let (mut world, waiter) = restoring(way);
         world.pass(12 * SECOND);
         let short =
@@ -189,7 +191,7 @@ fn a_token_that_expired_on_its_way_is_no_session() {
 
 #[test]
 fn signing_out_and_closing_end_it() {
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         for (end, told) in [(World::sign_out as fn(&mut World) -> u32, Settled::SignedOut), (close, Settled::Closed)] {
             let (mut world, waiter) = restoring(way);
             let ticket = world.flight();
@@ -211,7 +213,7 @@ fn close(world: &mut World) -> u32 {
 
 #[test]
 fn tokens_that_come_otherwise_end_it() {
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         for sets in [true, false] {
             let (mut world, waiter) = restoring(way);
             let (ticket, began) = (world.flight(), world.engine.sign_outs());
@@ -234,7 +236,7 @@ fn tokens_that_come_otherwise_end_it() {
 #[test]
 fn who_is_signed_in_looks_for_nothing() {
     let mut world = World::signed_in_as(both_options(), "user-1", true);
-    for (way, _) in WAYS {
+    for (way, _) in ways() {
         let waiter = world.restore(way);
         assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
     }

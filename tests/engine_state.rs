@@ -380,7 +380,9 @@ impl Model {
         if let [(ticket, work)] = &world.running[..] {
             let (ticket, is_signed_in) = (*ticket, world.engine.signed_in());
             match work {
-                Work::Session => assert!(!is_signed_in || !self.brought || !self.has_client, "whose cookie is it?"),
+                Work::Session { .. } => {
+                    assert!(!is_signed_in || !self.brought || !self.has_client, "whose cookie is it?")
+                }
                 Work::Silent => assert!(!is_signed_in || world.user().is_some(), "whose session is it?"),
                 _ => assert!(is_signed_in, "a refresh without a session"),
             }

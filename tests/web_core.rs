@@ -93,7 +93,7 @@ fn a_request_that_takes_too_long_is_aborted_and_tried_again() {
     let world = World::signed_in(r#"{ "access_token": "AT1", "refresh_token": "RT1", "expires_in": 100 }"#);
     assert_eq!(world.sleep_until("post", 76_000.0).len(), 1);
     assert_eq!(world.sleep_until("abort", 14_999.0).len(), 0);
-    assert_eq!(world.sleep_until("abort", 1.0), [r#"["abort",1]"#]);
+    assert_eq!(world.sleep_until("abort", 1.0), [r#"["abort",0,1]"#]);
     assert_eq!(world.sleep_until("post", 1_000.0).len(), 1);
 }
 

@@ -31,7 +31,7 @@ const CODE_REQUEST: u8 = 15;
 const CHECK: u8 = 16;
 const TAKE: u8 = 17;
 const LOGOUT_URL: u8 = 18;
-const SIGNED_OUT_ELSEWHERE: u8 = 19;
+const HEARD: u8 = 19;
 const METADATA_URL: u8 = 20;
 const DISCOVERED: u8 = 21;
 const KEY: u8 = 22;
@@ -39,6 +39,8 @@ const RESTORE: u8 = 23;
 const ID_TOKEN: u8 = 24;
 const TIMEOUT_MS: u8 = 25;
 const SIGN_OUTS: u8 = 26;
+const GRANTED: u8 = 27;
+const UNLOCKED: u8 = 28;
 
 const METADATA: &str = r#"{
     "issuer": "https://id.test",
@@ -128,20 +130,23 @@ fn bytes_and_keys_cross_over() {
 fn a_backend_and_a_frame_are_asked_for_a_session() {
     let world = World::of_issuer();
     let waiter = world.step(RESTORE, &["0"]);
-    let posts = world.calls("post");
-    assert!(posts[0].starts_with(r#"["post",0,"#) && posts[0].ends_with(r#",6,"",1048576]"#), "{posts:?}");
-    world.core.replied(0, 2, 0, &parse(r#"{ "status": 401 }"#));
+    assert_eq!(world.calls("lock"), [r#"["lock",0,3]"#]);
+    world.step(GRANTED, &["0", "3"]);
+    assert_eq!(world.calls("post"), [r#"["post",0,3,6,"",1048576]"#]);
+    world.core.replied(0, 3, 0, &parse(r#"{ "status": 401 }"#));
     assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},2,0]"#)]);
 
     let waiter = world.step(RESTORE, &["1"]);
-    assert_eq!(world.calls("silent"), [r#"["silent",0,4]"#]);
-    world.core.replied(0, 4, 3, &parse(r#"{ "body": { "error": "login_required" } }"#));
+    assert_eq!(world.calls("silent"), [r#"["silent",0,5]"#]);
+    world.core.replied(0, 5, 3, &parse(r#"{ "body": { "error": "login_required" } }"#));
     assert_eq!(world.calls("settle"), [format!(r#"["settle",{waiter},2,0]"#)]);
 
     let waiter = world.step(RESTORE, &["0"]);
+    // The page has no locks: it goes without.
+    world.step(UNLOCKED, &["0", "8", "true"]);
     world.core.replied(
         0,
-        6,
+        8,
         0,
         &parse(r#"{ "status": 200, "body": { "access_token": "AT1", "id_token": "an.id.token" } }"#),
     );
@@ -159,10 +164,14 @@ fn a_sign_out_elsewhere_is_heard() {
     let world = World::of_issuer();
     world.step(SET_TOKENS, &[r#"{ "access_token": "AT1", "id_token": "an.id.token" }"#, "0"]);
     assert_eq!(world.step(ID_TOKEN, &[]), "null", "tokens of the app's name nobody");
-    world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://other.test", "sid": "1" }"#]);
+    world.step(HEARD, &[r#"{ "iss": "https://other.test", "sid": "1" }"#, "3"]);
     assert!(world.core.signed_in());
     world.calls("emit");
-    world.step(SIGNED_OUT_ELSEWHERE, &[r#"{ "iss": "https://id.test", "sid": "1" }"#]);
+    for signal in ["0", "1", "2"] {
+        world.step(HEARD, &["{}", signal]);
+    }
+    assert_eq!(world.calls("emit"), [""; 0]);
+    world.step(HEARD, &[r#"{ "iss": "https://id.test", "sid": "1" }"#, "3"]);
     assert_eq!(world.calls("emit"), [r#"["emit","signedout",{"reason":"elsewhere","error":null}]"#]);
 }
 

@@ -22,6 +22,7 @@ impl Session {
         if self.flight.is_some() {
             self.enlist(id, Stamp { generation: 0, ..self.stamp() }, now.mono_ms);
         } else {
+            self.unrestored |= is_set_up;
             self.outputs.push(Output::Settle(id, Settled::Unavailable));
         }
         id
@@ -31,6 +32,7 @@ impl Session {
     pub(super) fn not_restored(&mut self, failure: Failure, is_final: bool, now: Moment) {
         let Failure { cause, status, error } = failure;
         self.remember(Past { at: now.wall_ms as f64, outcome: Some(cause), status, error });
+        self.unrestored |= !is_final;
         self.forget();
         let settled = if is_final { Settled::SignedOut } else { Settled::Unavailable };
         self.settle(&|_| Some(settled));

@@ -8,11 +8,13 @@ pub mod event;
 pub mod failure;
 pub mod oauth;
 mod refresh;
+mod requests;
 pub mod resource;
 pub mod revocation;
 pub mod schedule;
 pub mod session;
 mod sign_in;
+pub mod tabs;
 pub mod token;
 
 use challenge::{Refusal, refusal};
@@ -26,6 +28,7 @@ use resource::{Resources, RuleId};
 use revocation::{Hint, Revocations, SignOutId};
 use schedule::Moment;
 use session::{Permit, Session, Settled, Stamp, WaiterId};
+use tabs::Signal;
 use token::Secret;
 
 /// Names a piece of IO and the session it was begun for.
@@ -47,8 +50,11 @@ pub enum Work {
     },
     /// Call the app's refresh callback.
     Callback,
-    /// POST to the backend's session endpoint, with cookies.
-    Session,
+    /// POST this to the backend's session endpoint, with cookies.
+    Session {
+        /// `application/x-www-form-urlencoded`: empty, or `after` with the version of the token that a newer one is wanted for.
+        body: Secret,
+    },
     /// Ask the authorization server in a hidden frame, without a question to the user.
     Silent,
     /// POST to the backend's sign-out endpoint, with cookies.
@@ -67,6 +73,16 @@ pub enum Output {
     Start(Ticket, Work),
     /// Stop it; no answer is wanted.
     Abort(Ticket),
+    /// Ask the browser for the lock of the backend's session, and come back with [`Engine::granted`] or
+    /// [`Engine::lock_lost`]; `true`: steal it.
+    Lock(Ticket, bool),
+    /// Let go of the lock, or ask no more for it. What follows is to be taken when it is free: nothing of the app's runs
+    /// under a lock.
+    Unlock(Ticket),
+    /// Tell the other tabs.
+    Signal(Signal),
+    /// Look for a session in the ways that the app has set up.
+    Restore,
     /// Tell a request that waits.
     Settle(WaiterId, Settled),
     /// Tell the app.
@@ -194,6 +210,9 @@ impl Engine {
     pub fn sign_out(&mut self, reason: Reason, now: Moment) -> SignOutId {
         self.sign_outs = self.sign_outs.wrapping_add(1);
         let id = self.sign_outs;
+        if reason == Reason::SignOut {
+            self.session.outputs.push(Output::Signal(Signal::SignedOut));
+        }
         let (refresh, access) = self.session.end(reason, None);
         // The refresh token first: with it, the server usually revokes the rest.
         if let Some(token) = refresh {
@@ -215,6 +234,29 @@ impl Engine {
     pub fn answered(&mut self, ticket: Ticket, exchange: &Exchange, now: Moment) {
         self.revocations.answered(ticket, exchange.status());
         self.session.answered(ticket, exchange, now);
+    }
+
+    /// See [`Session::granted`].
+    pub fn granted(&mut self, ticket: Ticket, now: Moment) {
+        self.session.granted(ticket, now);
+    }
+
+    /// See [`Session::sent`].
+    pub fn sent(&mut self, ticket: Ticket, now: Moment) {
+        self.session.sent(ticket, now);
+    }
+
+    /// See [`Session::lock_lost`].
+    pub fn lock_lost(&mut self, ticket: Ticket, refused: bool, now: Moment) {
+        self.session.lock_lost(ticket, refused, now);
+    }
+
+    /// Another tab said so.
+    pub fn heard(&mut self, signal: Signal, now: Moment) {
+        match signal {
+            Signal::SignedOut => self.signed_out_elsewhere(None, None, now),
+            other => self.session.heard(other, now),
+        }
     }
 
     /// Whether [`Self::take_outputs`] has something.
@@ -248,7 +290,10 @@ impl Engine {
 
     /// What there is to do now, in order. To be called after every other call, until there is nothing.
     pub fn take_outputs(&mut self) -> Vec<Output> {
-        let session = core::mem::take(&mut self.session.outputs);
+        let mut session = core::mem::take(&mut self.session.outputs);
+        if let Some(at) = session.iter().position(|output| matches!(output, Output::Unlock(_))) {
+            self.session.outputs = session.split_off(at.saturating_add(1));
+        }
         if session.is_empty() { core::mem::take(&mut self.revocations.outputs) } else { session }
     }
 

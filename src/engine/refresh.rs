@@ -5,15 +5,27 @@ use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
 use crate::engine::oauth::request;
 use crate::engine::schedule::{Moment, backoff_ms};
 use crate::engine::session::{Session, Way, wall};
+use crate::engine::tabs::{Signal, Stage};
 use crate::engine::{Output, Ticket, Work};
 
 /// The refresh under way.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) ticket: Ticket,
-    way: Way,
+    pub(super) way: Way,
+    pub(super) stage: Stage,
+    /// When that ends by itself. On the monotonic clock only: a clock that is set must not end a request.
+    pub(super) until_mono_ms: u64,
+    /// Waits for the lock that ended too late to mean anything.
+    pub(super) late_waits: u8,
+    /// Whether somebody got the lock while this one takes it.
+    pub(super) robs: bool,
+    /// How often the lock was lost.
+    pub(super) lost: u8,
     sent: Moment,
-    /// Whether it already repeats one for a DPoP nonce.
+    /// It asks only for what another tab got.
+    reads: bool,
+    /// Whether it already repeats one, for a DPoP nonce or for what another tab got.
     is_repeated: bool,
 }
 
@@ -79,18 +91,64 @@ impl Session {
         let Some(way) = way.filter(|_| self.flight.is_none() && self.online) else {
             return;
         };
-        let work = match (way, &self.config.sources.client_id, self.refresh_token()) {
-            (Way::RefreshToken, Some(client_id), Some(token)) => {
-                Work::Refresh { body: request::refresh(client_id, token.expose()) }
-            }
-            (Way::RefreshToken, ..) => return,
-            (Way::Callback, ..) => Work::Callback,
-            (Way::Session, ..) => Work::Session,
-            (Way::Silent, ..) => Work::Silent,
+        let (ticket, stage) = (self.ticket(), Stage::Sent);
+        let flight = Flight {
+            ticket,
+            way,
+            stage,
+            until_mono_ms: 0,
+            late_waits: 0,
+            robs: false,
+            lost: 0,
+            sent: now,
+            reads: false,
+            is_repeated,
         };
-        let ticket = self.ticket();
-        self.flight = Some(Flight { ticket, way, sent: now, is_repeated });
-        self.outputs.push(Output::Start(ticket, work));
+        self.flight = Some(flight);
+        if way == Way::Session {
+            self.queue(Stage::Queued, now);
+        } else {
+            self.send(now);
+        }
+    }
+
+    pub(super) fn send(&mut self, now: Moment) {
+        let Some(mut flight) = self.flight.take() else { return };
+        let work = match (flight.way, &self.config.sources.client_id, self.refresh_token()) {
+            _ if !self.online => None,
+            (Way::RefreshToken, Some(client_id), Some(token)) => {
+                Some(Work::Refresh { body: request::refresh(client_id, token.expose()) })
+            }
+            (Way::RefreshToken, ..) => None,
+            (Way::Callback, ..) => Some(Work::Callback),
+            (Way::Session, ..) => {
+                self.outputs.push(Output::Signal(Signal::Locked));
+                let (body, reads) = self.session_request();
+                flight.reads = reads;
+                Some(Work::Session { body })
+            }
+            (Way::Silent, ..) => Some(Work::Silent),
+        };
+        if let Some(work) = work {
+            self.outputs.push(Output::Start(flight.ticket, work));
+            flight.stage = Stage::Sent;
+            let ticket = flight.ticket;
+            self.flight = Some(flight);
+            self.sent(ticket, now);
+            return;
+        }
+        self.unlock(&flight);
+        if !self.signed_in() {
+            self.not_restored(Failure { cause: Cause::Network, status: None, error: None }, false, now);
+        }
+    }
+
+    /// The request of this ticket goes now: it has its whole time, and lifetimes count from here.
+    pub fn sent(&mut self, ticket: Ticket, now: Moment) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) {
+            flight.sent = now;
+            flight.until_mono_ms = now.mono_ms.saturating_add(self.config.request_timeout_ms);
+        }
     }
 
     /// The refresh of this ticket ended. One that was given up, or of an older session, changes nothing.
@@ -107,9 +165,26 @@ impl Session {
             _ if way == Way::Session && status == Some(401) => Outcome::Final(Reason::LoginRequired),
             other => other,
         };
+        if way == Way::Session && !flight.reads && matches!(outcome, Outcome::Accepted(_)) {
+            self.outputs.push(Output::Signal(Signal::Refreshed));
+        }
+        if !matches!(outcome, Outcome::Accepted(_) | Outcome::Final(_)) {
+            // It has yet to be read.
+            self.renewed_elsewhere |= flight.reads;
+        }
+        self.unlock(&flight);
         let restoring = !self.signed_in();
         let (mut ends, mut after_ms) = (None, None);
         let cause = match outcome {
+            // What another tab got came between, or has yet to come.
+            Outcome::Final(_) if self.renewed_elsewhere && way == Way::Session && !flight.is_repeated => {
+                self.start(Some(way), now, true);
+                return;
+            }
+            Outcome::Accepted(grant) if flight.reads && !flight.is_repeated && self.is_known(&grant) => {
+                self.start(Some(way), now, true);
+                return;
+            }
             // Without an ID token the frame's answer may be anybody's.
             Outcome::Accepted(grant) if way == Way::Silent && self.identity().is_some() && grant.identity.is_none() => {
                 Cause::Malformed
@@ -168,9 +243,7 @@ impl Session {
     fn accepted(&mut self, status: Option<u16>, restored: bool, now: Moment) {
         self.retry = None;
         self.remember(Past { at: now.wall_ms as f64, outcome: None, status, error: None });
-        let detail = self.token_detail();
-        self.emit(if restored { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
-        self.settle_ready(now);
+        self.announce(restored, now);
     }
 
     fn failed(&mut self, failure: Failure, after_ms: Option<u64>, now: Moment) {
@@ -222,10 +295,14 @@ impl Session {
         });
     }
 
-    /// Whether there is a network. When it comes back, a failed refresh is tried again at once.
+    /// Whether there is a network. When it comes back, what failed is tried again at once.
     pub fn set_online(&mut self, online: bool, now: Moment) {
         let is_back = online && !self.online;
         self.online = online;
+        if is_back && self.unrestored && !self.signed_in() {
+            self.unrestored = false;
+            self.outputs.push(Output::Restore);
+        }
         if let Some(retry) = self.retry.as_mut().filter(|_| is_back) {
             retry.if_awaited = now.later(retry.not_before);
             retry.if_idle = retry.if_awaited;
@@ -237,21 +314,28 @@ impl Session {
         if self.flight_deadline_ms(now) > 0 {
             return;
         }
-        if let Some(flight) = self.flight.take() {
-            self.outputs.push(Output::Abort(flight.ticket));
-            let failure = Failure { cause: Cause::Timeout, status: None, error: None };
-            if self.signed_in() {
-                self.failed(failure, None, now);
-            } else {
-                self.not_restored(failure, false, now);
-            }
+        let Some(flight) = self.flight.take_if(|flight| flight.stage == Stage::Sent) else {
+            self.waited(now);
+            return;
+        };
+        self.give_up(&flight);
+        let failure = Failure { cause: Cause::Timeout, status: None, error: None };
+        if self.signed_in() {
+            self.failed(failure, None, now);
+        } else {
+            self.not_restored(failure, false, now);
         }
     }
 
-    /// On the monotonic clock only: a clock that is set must not end a request.
+    pub(super) fn give_up(&mut self, flight: &Flight) {
+        if flight.stage == Stage::Sent {
+            self.outputs.push(Output::Abort(flight.ticket));
+            self.renewed_elsewhere |= flight.reads;
+        }
+        self.unlock(flight);
+    }
+
     pub(super) fn flight_deadline_ms(&self, now: Moment) -> u64 {
-        let Some(flight) = &self.flight else { return u64::MAX };
-        let end = flight.sent.mono_ms.saturating_add(self.config.request_timeout_ms);
-        end.saturating_sub(now.mono_ms)
+        self.flight.as_ref().map_or(u64::MAX, |flight| flight.until_mono_ms.saturating_sub(now.mono_ms))
     }
 }

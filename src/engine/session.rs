@@ -1,14 +1,12 @@
-//! One session: its tokens, who waits for them, and what may be sent with them. Refreshing is in `refresh`.
+//! One session: its tokens and their times. What requests ask of it is in `requests`, refreshing in `refresh`.
 
-use crate::engine::challenge::Refusal;
-use crate::engine::event::{
-    Event, NextRefresh, Past, Reason, ScopeDetail, SignedOutDetail, Snapshot, Status, StepUpDetail, TokenDetail, Why,
-};
+use crate::engine::event::{Event, NextRefresh, Past, Reason, SignedOutDetail, Snapshot, Status, TokenDetail, Why};
 use crate::engine::oauth::id_token::Identity;
 use crate::engine::oauth::response::Grant;
 use crate::engine::refresh::{Flight, Retry};
 use crate::engine::resource::RuleId;
 use crate::engine::schedule::{Moment, Rng, margin_ms, refresh_after_ms};
+use crate::engine::tabs::Signal;
 use crate::engine::token::{AccessToken, RefreshToken, Secret};
 use crate::engine::{Output, Ticket};
 
@@ -62,11 +60,11 @@ pub type WaiterId = u32;
 
 #[derive(Debug)]
 pub(super) struct Waiter {
-    id: WaiterId,
+    pub(super) id: WaiterId,
     /// It needs a newer token than this.
-    after: Stamp,
+    pub(super) after: Stamp,
     /// On the monotonic clock only: a clock that is set must not end a wait.
-    deadline_mono_ms: u64,
+    pub(super) deadline_mono_ms: u64,
 }
 
 /// How a wait ended.
@@ -96,9 +94,9 @@ pub enum Permit {
 }
 
 #[derive(Debug)]
-struct Tokens {
+pub(super) struct Tokens {
     /// `None` after one that was of no use.
-    access: Option<AccessToken>,
+    pub(super) access: Option<AccessToken>,
     refresh: Option<RefreshToken>,
     expires: Moment,
     /// A little before it expires.
@@ -110,24 +108,19 @@ struct Tokens {
     identity: Option<Identity>,
     /// How they came here, if not by the app.
     way: Option<Way>,
+    /// The backend's name for them.
+    pub(super) version: Option<String>,
 }
 
 impl Tokens {
-    fn usable(&self, now: Moment) -> bool {
+    pub(super) fn usable(&self, now: Moment) -> bool {
         self.access.is_some() && !self.unusable.reached(now)
     }
 
-    fn due(&self, now: Moment) -> bool {
+    pub(super) fn due(&self, now: Moment) -> bool {
         self.planned.reached(now)
     }
 }
-
-/// A resource that refused a fresh token is not believed again for this long: it would loop.
-const DISTRUST_MS: u64 = 300_000;
-
-/// Refused requests start this many refreshes in so long; a resource that refuses every second request would start more.
-const MAX_REFUSALS: u32 = 20;
-const REFUSALS_MS: u64 = 60_000;
 
 const MAX_OUTCOMES: usize = 8;
 
@@ -140,14 +133,18 @@ pub struct Session {
     pub(super) flight: Option<Flight>,
     pub(super) retry: Option<Retry>,
     pub(super) outputs: Vec<Output>,
-    epoch: u32,
-    generation: u32,
-    tokens: Option<Tokens>,
-    waiters: Vec<Waiter>,
-    distrusted: Vec<(RuleId, Moment)>,
+    /// Another tab has told of a newer token than the last request could know of.
+    pub(super) renewed_elsewhere: bool,
+    /// A session was looked for, and there may be one.
+    pub(super) unrestored: bool,
+    pub(super) epoch: u32,
+    pub(super) generation: u32,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) distrusted: Vec<(RuleId, Moment)>,
     /// Refreshes that refused requests started, and since when they are counted.
-    refusals: u32,
-    refusals_since: Moment,
+    pub(super) refusals: u32,
+    pub(super) refusals_since: Moment,
     outcomes: Vec<Past>,
     counter: u32,
 }
@@ -162,6 +159,8 @@ impl Session {
             flight: None,
             retry: None,
             outputs: Vec::new(),
+            renewed_elsewhere: false,
+            unrestored: false,
             epoch: 0,
             generation: 0,
             tokens: None,
@@ -214,8 +213,18 @@ impl Session {
     pub(super) fn take(&mut self, grant: Grant, way: Option<Way>, sent: Moment, now: Moment) {
         let fresh = self.tokens.is_none();
         self.adopt(grant, way, sent, now);
+        self.announce(fresh, now);
+    }
+
+    /// Tells of new tokens: to the app, to the other tabs, to those who wait.
+    pub(super) fn announce(&mut self, is_first: bool, now: Moment) {
         let detail = self.token_detail();
-        self.emit(if fresh { Event::SignedIn(detail) } else { Event::Refreshed(detail) });
+        if is_first {
+            self.outputs.push(Output::Signal(Signal::SignedIn));
+            self.emit(Event::SignedIn(detail));
+        } else {
+            self.emit(Event::Refreshed(detail));
+        }
         self.settle_ready(now);
     }
 
@@ -245,6 +254,7 @@ impl Session {
             scope: grant.scope.or(last_scope),
             identity: grant.identity.or(last_identity),
             way,
+            version: grant.version,
         });
     }
 
@@ -258,114 +268,6 @@ impl Session {
     pub(super) fn drop_access(&mut self) {
         if let Some(tokens) = &mut self.tokens {
             tokens.access = None;
-        }
-    }
-
-    /// Whether a request may be sent, with a token newer than `after`. Starts the refresh it needs.
-    ///
-    /// `one_shot`: its body cannot be sent twice, so that it should not meet an avoidable 401.
-    pub fn permit(&mut self, after: Option<Stamp>, one_shot: bool, now: Moment) -> Permit {
-        if after.is_some_and(|after| after.epoch != self.epoch) {
-            return Permit::Over;
-        }
-        let Some(tokens) = &self.tokens else {
-            return Permit::Anonymous;
-        };
-        let newer = after.is_none_or(|after| after.generation < self.generation);
-        if newer && tokens.usable(now) && !tokens.due(now) {
-            return Permit::Go;
-        }
-        // Refreshes if that is due, or ends the session if there is nothing to renew it with.
-        self.tick(now);
-        if self.tokens.is_none() {
-            return if after.is_some() { Permit::Over } else { Permit::Anonymous };
-        }
-        if newer && !self.is_unusable(now) {
-            return if one_shot && self.flight.is_some() { Permit::Wait } else { Permit::Go };
-        }
-        self.demand(now);
-        Permit::Wait
-    }
-
-    /// Renews without a request that needs it, and waits for that; `None` if there is nothing to renew it with.
-    pub fn renew(&mut self, now: Moment) -> Option<WaiterId> {
-        if !self.can_refresh() {
-            return None;
-        }
-        self.demand(now);
-        Some(self.wait(Some(self.stamp()), now.mono_ms))
-    }
-
-    /// Lets a request wait, after [`Self::permit`] said so. `since_mono_ms` is when it began to.
-    pub fn wait(&mut self, after: Option<Stamp>, since_mono_ms: u64) -> WaiterId {
-        let id = self.next_id();
-        let after = after.unwrap_or(Stamp { epoch: self.epoch, generation: 0 });
-        if self.tokens.is_none() || after.epoch != self.epoch {
-            // A listener signed out in the meantime.
-            self.outputs.push(Output::Settle(id, Settled::SignedOut));
-        } else {
-            self.enlist(id, after, since_mono_ms);
-        }
-        id
-    }
-
-    pub(super) fn enlist(&mut self, id: WaiterId, after: Stamp, since_mono_ms: u64) {
-        self.waiters.push(Waiter { id, after, deadline_mono_ms: since_mono_ms.saturating_add(self.config.wait_ms) });
-    }
-
-    /// Forgets a request that gave up. The refresh others wait for goes on.
-    pub fn cancel(&mut self, id: WaiterId) {
-        if let Some(at) = self.waiters.iter().position(|waiter| waiter.id == id) {
-            self.waiters.remove(at);
-        }
-    }
-
-    /// A resource refused a request that carried the token of `stamp`. `true`: ask [`Self::permit`] for a newer token
-    /// and repeat it. `replayable` is whether it could be; `replayed` whether it was.
-    pub fn refused(&mut self, stamp: Stamp, rule: RuleId, replayable: bool, replayed: bool, now: Moment) -> bool {
-        if stamp.epoch != self.epoch || self.tokens.is_none() {
-            return false;
-        }
-        let distrusted = self.distrusted.iter_mut().find(|(known, _)| *known == rule);
-        if replayed {
-            let until = now.plus(DISTRUST_MS);
-            match distrusted {
-                Some(entry) => entry.1 = until,
-                None => self.distrusted.push((rule, until)),
-            }
-            return false;
-        }
-        if stamp.generation < self.generation {
-            return replayable;
-        }
-        if distrusted.is_some_and(|(_, until)| !until.reached(now)) || !self.can_refresh() {
-            return false;
-        }
-        if self.refusals_since.elapsed_ms(now) >= REFUSALS_MS {
-            self.refusals_since = now;
-            self.refusals = 0;
-        }
-        if self.flight.is_none() {
-            self.refusals = self.refusals.saturating_add(1);
-        }
-        if self.refusals > MAX_REFUSALS {
-            return false;
-        }
-        self.demand(now);
-        replayable
-    }
-
-    /// Tells the app of a refusal that no token of this session would cure.
-    pub fn report(&mut self, refusal: &Refusal, resource: &str) {
-        let resource = resource.into();
-        match refusal {
-            Refusal::Scope { scope } => {
-                self.emit(Event::InsufficientScope(ScopeDetail { resource, scope: scope.clone() }));
-            }
-            Refusal::StepUp { acr_values, max_age_s } => {
-                self.emit(Event::StepUp(StepUpDetail { resource, acr_values: acr_values.clone(), max_age: *max_age_s }))
-            }
-            Refusal::Token | Refusal::Other => {}
         }
     }
 
@@ -473,6 +375,7 @@ impl Session {
     fn clear(&mut self, told: Settled) -> Option<Tokens> {
         self.abort_flight();
         self.retry = None;
+        self.unrestored = false;
         self.epoch = self.epoch.saturating_add(1);
         self.generation = 0;
         self.distrusted.clear();
@@ -495,7 +398,7 @@ impl Session {
 
     pub(super) fn abort_flight(&mut self) {
         if let Some(flight) = self.flight.take() {
-            self.outputs.push(Output::Abort(flight.ticket));
+            self.give_up(&flight);
         }
     }
 
@@ -517,30 +420,6 @@ impl Session {
             self.outcomes.remove(0);
         }
         self.outcomes.push(past);
-    }
-
-    /// Tells those whose need the tokens meet.
-    pub(super) fn settle_ready(&mut self, now: Moment) {
-        if self.is_unusable(now) {
-            return;
-        }
-        let generation = self.generation;
-        self.settle(&|waiter| (waiter.after.generation < generation).then_some(Settled::Ready(waiter.after)));
-    }
-
-    fn settle_overdue(&mut self, now: Moment) {
-        self.settle(&|waiter| (waiter.deadline_mono_ms <= now.mono_ms).then_some(Settled::Unavailable));
-    }
-
-    pub(super) fn settle(&mut self, how: &dyn Fn(&Waiter) -> Option<Settled>) {
-        let outputs = &mut self.outputs;
-        self.waiters.retain(|waiter| match how(waiter) {
-            Some(settled) => {
-                outputs.push(Output::Settle(waiter.id, settled));
-                false
-            }
-            None => true,
-        });
     }
 
     /// What is known and planned.

@@ -14,6 +14,8 @@ export const {
   JSON,
   Map,
   Math,
+  MessageChannel,
+  Number,
   Object,
   Promise,
   Proxy,
@@ -40,6 +42,7 @@ export const {
   setInterval,
 } = globalThis;
 
+export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);

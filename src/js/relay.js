@@ -1,4 +1,18 @@
-import { BroadcastChannel, Object, Promise, URL, clearInterval, document, history, location, parent, setInterval } from "./natives.js";
+import {
+  BroadcastChannel,
+  Math,
+  Number,
+  Object,
+  Promise,
+  URL,
+  clearInterval,
+  document,
+  history,
+  location,
+  parent,
+  setInterval,
+  wallClock,
+} from "./natives.js";
 
 /** What the pages of an origin tell one another: authorization responses, and that somebody signed out. No token. */
 export const openChannel = () => {
@@ -8,12 +22,35 @@ export const openChannel = () => {
   return channel;
 };
 
+/** When somebody signed out last, in any tab: an engine may drop what is said to a page that it keeps for the way back. */
+export function lastSignOut(scope) {
+  try {
+    return Number(localStorage.getItem(SIGNED_OUT + scope));
+  } catch {
+    // There are pages without storage.
+    return 0;
+  }
+}
+
+/** Notes a sign-out; no two are of the same time. */
+export function noteSignOut(scope) {
+  const at = Math.max(wallClock(), lastSignOut(scope) + 1);
+  try {
+    localStorage.setItem(SIGNED_OUT + scope, at);
+  } catch {
+    // As above.
+  }
+  return at;
+}
+
 /** Which wards of an origin are of one session. */
 export const scopeOf = ({ issuer, clientId, endpoints, session }) =>
   [issuer ?? endpoints?.token ?? session?.url, clientId].join(" ");
 
 // RFC 6749 section 4.1.2, RFC 9207, OpenID Connect Session Management 1.0.
 const PARAMETERS = ["code", "state", "iss", "error", "error_description", "error_uri", "session_state"];
+
+const SIGNED_OUT = "tokenward.signout ";
 
 const CLOSED_POLL_MS = 300;
 

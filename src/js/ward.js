@@ -11,6 +11,7 @@ import {
   JSON,
   Map,
   Math,
+  Number,
   Object,
   Promise,
   URL,
@@ -26,7 +27,7 @@ import {
 } from "./natives.js";
 import { readOptions, readSignIn } from "./options.js";
 import { post } from "./post.js";
-import { answerTo, openChannel, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
@@ -35,14 +36,15 @@ import {
   LOGOUT_URL,
   RENEW,
   RESTORE,
+  SENT,
   SET_TOKENS,
   SIGNED_IN,
-  SIGNED_OUT_ELSEWHERE,
   SIGN_OUT,
   SIGN_OUTS,
   SNAPSHOT,
   WAIT,
 } from "./steps.js";
+import { Tabs } from "./tabs.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -76,6 +78,8 @@ const patches = new WeakMap();
 /** The authorization response that the page's address held. */
 let callback;
 
+const SIGNAL = 7;
+
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
 
@@ -102,7 +106,7 @@ export class TokenWard extends EventTarget {
   #closing = new AbortController();
   #options;
   #signIn;
-  #channel;
+  #tabs;
   #restoring;
   #handling;
   #user = null;
@@ -115,7 +119,7 @@ export class TokenWard extends EventTarget {
     this.#options = options;
     this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
     this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), this.#host(options)));
-    this.#listen(scopeOf(options));
+    this.#tabs = new Tabs(scopeOf(options), (...args) => this.#core?.step(...args));
   }
 
   static async create(options) {
@@ -250,7 +254,6 @@ export class TokenWard extends EventTarget {
   async signOut({ endSession = false } = {}) {
     const core = this.#alive();
     let url = endSession ? this.#signIn.step(LOGOUT_URL) : null;
-    this.#channel?.postMessage({ tokenward: "signout", scope: scopeOf(this.#options) });
     const signingOut = this.#signOuts.collect(core.step(SIGN_OUT));
     const stamp = this.#core?.stamp();
     const { notRevoked, reached } = await signingOut;
@@ -289,8 +292,7 @@ export class TokenWard extends EventTarget {
 
   /** Gives up whatever is under way. */
   #end() {
-    this.#channel?.close();
-    this.#channel = undefined;
+    this.#tabs.close();
     this.#closing.abort(new TokenWardError("closed"));
   }
 
@@ -306,15 +308,6 @@ export class TokenWard extends EventTarget {
       });
     }
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
-  }
-
-  /** Hears of sign-outs in other tabs. */
-  #listen(scope) {
-    if (!scope.trim()) return;
-    this.#channel = openChannel();
-    this.#channel.onmessage = ({ data }) => {
-      if (data?.tokenward === "signout" && data.scope === scope) this.#core?.step(SIGNED_OUT_ELSEWHERE, data);
-    };
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -357,30 +350,13 @@ export class TokenWard extends EventTarget {
       running.delete(number);
       this.#core?.replied(epoch, number, how, answer);
     };
-    return {
-      wall: wallClock,
-      mono: monotonicClock,
-      targets: () => (document ? [globalThis, document] : [globalThis]),
-      online: () => navigator?.onLine !== false,
-      claims: (token) => part(token, 1),
-      abort: (number) => {
+    // By `Errand`.
+    const errands = [
+      (_, number) => {
         running.get(number)?.abort();
         running.delete(number);
       },
-      // The app may leave the page right after sign-out: a revocation outlives it.
-      post: (epoch, number, endpoint, body, maxBytes) => {
-        const signal = begin(number);
-        const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
-        const init = { signal, backend: endpoint >= SESSION, keepalive };
-        // In this breath, if it can be: in the next one the ward may be closed and the page left.
-        const send = async () => post(this.#signIn.known(endpoint) ?? (await this.#signIn.endpoint(endpoint)), body, init, maxBytes);
-        send().then(
-            (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
-            // What has no place to go is not unreachable.
-            ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
-          );
-      },
-      silent: (epoch, number) =>
+      (epoch, number) =>
         this.#signIn.silently(begin(number)).then(
           (answer) => replied(epoch, number, ANSWERED, answer),
           (error) =>
@@ -388,13 +364,48 @@ export class TokenWard extends EventTarget {
               body: error.code === "authorization_failed" ? error : undefined,
             }),
         ),
-      refresh: (epoch, number) => {
+      (epoch, number) => {
         const signal = begin(number);
         Promise.resolve()
           .then(() => refresh({ signal }))
           .then(
             (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
             (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
+          );
+      },
+      (epoch, number) => this.#tabs.lock(epoch, number),
+      (epoch, number) => this.#tabs.lock(epoch, number, true),
+      (_, number) => this.#tabs.unlock(number),
+      () => this.restore().catch(() => {}),
+    ];
+    return {
+      wall: wallClock,
+      mono: monotonicClock,
+      targets: () => (document ? [globalThis, document] : [globalThis]),
+      online: () => {
+        this.#tabs?.catchUp();
+        return navigator?.onLine !== false;
+      },
+      claims: (token) => part(token, 1),
+      run: (errand, epoch, number) => (errand < SIGNAL ? errands[errand](epoch, number) : this.#tabs.tell(errand - SIGNAL)) === true,
+      // The app may leave the page right after sign-out: a revocation outlives it.
+      post: (epoch, number, endpoint, body, maxBytes) => {
+        const signal = begin(number);
+        const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
+        const init = { signal, backend: endpoint >= SESSION, keepalive };
+        const send = async () => {
+          // In this breath, if it can be: in the next one the ward may be closed and the page left.
+          let url = this.#signIn.known(endpoint);
+          if (!url) {
+            url = await this.#signIn.endpoint(endpoint);
+            this.#core?.step(SENT, epoch, number);
+          }
+          return post(url, body, init, maxBytes);
+        };
+        send().then(
+            (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
+            // What has no place to go is not unreachable.
+            ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
           );
       },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),

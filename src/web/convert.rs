@@ -105,6 +105,7 @@ fn token_answer(host: &Host, value: &JsValue) -> Option<TokenAnswer> {
         refresh_token: member(value, "refresh_token"),
         scope: member(value, "scope"),
         error: member(value, "error"),
+        version: member(value, "version"),
         jwt,
         identity: match member(value, "id_token") {
             Member::Text(token) => {

@@ -7,7 +7,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::convert::{self, to_js};
-use super::host::Host;
+use super::host::{Errand, Host};
 use super::lifecycle::Lifecycle;
 use super::timer::Timer;
 use crate::engine::config::Setup;
@@ -72,7 +72,7 @@ impl Driver {
         value
     }
 
-    fn wake(self: &Rc<Self>) {
+    pub(super) fn wake(self: &Rc<Self>) {
         let (online, now) = (self.host.online(), self.now());
         self.engine().set_online(online, now);
         self.drain();
@@ -96,10 +96,11 @@ impl Driver {
     /// Does all there is to do. Reentrant: what a listener causes is done by the outermost call, in order.
     pub(super) fn drain(self: &Rc<Self>) {
         if !self.draining.replace(true) {
-            while self.engine().has_output() {
+            let mut goes_on = true;
+            while goes_on && self.engine().has_output() {
                 let outputs = self.engine().take_outputs();
                 for output in outputs {
-                    self.perform(output);
+                    goes_on = self.perform(output);
                 }
             }
             self.draining.set(false);
@@ -119,10 +120,17 @@ impl Driver {
         }
     }
 
-    fn perform(&self, output: Output) {
+    /// `false`: what follows is to be taken later, when a lock is free.
+    fn perform(&self, output: Output) -> bool {
         match output {
             Output::Start(ticket, work) => self.start(ticket, work),
-            Output::Abort(ticket) => self.host.abort(ticket.number),
+            Output::Abort(ticket) => _ = self.run(Errand::Abort, ticket),
+            Output::Lock(ticket, steals) => {
+                _ = self.run(if steals { Errand::Steal } else { Errand::Lock }, ticket);
+            }
+            Output::Unlock(ticket) => return !self.run(Errand::Unlock, ticket) || self.closed.get(),
+            Output::Signal(signal) => _ = self.host.run(Errand::Signal as u8 + signal as u8, 0, 0),
+            Output::Restore => _ = self.host.run(Errand::Restore as u8, 0, 0),
             Output::Settle(waiter, settled) => {
                 let (outcome, after) = match settled {
                     Settled::Ready(after) => (0, convert::stamp_to_js(after)),
@@ -145,6 +153,11 @@ impl Driver {
                 self.host.signed_out(id, hints, reached);
             }
         }
+        true
+    }
+
+    fn run(&self, errand: Errand, ticket: Ticket) -> bool {
+        self.host.run(errand as u8, ticket.epoch, ticket.number)
     }
 
     fn start(&self, ticket: Ticket, work: Work) {
@@ -156,10 +169,10 @@ impl Driver {
         match work {
             Work::Refresh { body } => post(Endpoint::Token, body.expose()),
             Work::Revoke { body } => post(Endpoint::Revocation, body.expose()),
-            Work::Session => post(Endpoint::Session, ""),
+            Work::Session { body } => post(Endpoint::Session, body.expose()),
             Work::EndSession => post(Endpoint::SessionEnd, ""),
-            Work::Callback => self.host.refresh(epoch, number),
-            Work::Silent => self.host.silent(epoch, number),
+            Work::Callback => _ = self.run(Errand::Refresh, ticket),
+            Work::Silent => _ = self.run(Errand::Silent, ticket),
         }
     }
 

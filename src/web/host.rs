@@ -28,22 +28,15 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn claims(this: &Host, token: &str) -> JsValue;
 
-    /// Ends a piece of IO whose answer is not wanted.
-    #[wasm_bindgen(method)]
-    pub fn abort(this: &Host, number: u32);
-
     /// POSTs a form to an endpoint, by its place in `Endpoint`, overwrites `body`, and comes back with
     /// [`Core::replied`](super::Core::replied).
     #[wasm_bindgen(method)]
     pub fn post(this: &Host, epoch: u32, number: u32, endpoint: u8, body: Uint8Array, max_bytes: u32);
 
-    /// Signs in with `prompt=none` in a hidden frame, and comes back with [`Core::replied`](super::Core::replied).
+    /// Runs an [`Errand`] for the ticket of these two. `true`: [`Core::step`](super::Core::step) is called when the lock is
+    /// free. One function, since each that is imported costs a tenth of a kilobyte.
     #[wasm_bindgen(method)]
-    pub fn silent(this: &Host, epoch: u32, number: u32);
-
-    /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
-    #[wasm_bindgen(method)]
-    pub fn refresh(this: &Host, epoch: u32, number: u32);
+    pub fn run(this: &Host, errand: u8, epoch: u32, number: u32) -> bool;
 
     /// Ends a request's wait. `outcome` is 0 ready, 1 unavailable, 2 signed out, 3 closed; `after` goes back to
     /// [`Core::authorize`](super::Core::authorize).
@@ -57,4 +50,25 @@ extern "C" {
     /// Dispatches an event.
     #[wasm_bindgen(method)]
     pub fn emit(this: &Host, name: &str, detail: JsValue);
+}
+
+/// What the JavaScript side is asked to do. The order is its own, and what comes after the last is for the signals.
+#[derive(Clone, Copy)]
+pub enum Errand {
+    /// Ends a piece of IO whose answer is not wanted.
+    Abort,
+    /// Signs in with `prompt=none` in a hidden frame, and comes back with [`Core::replied`](super::Core::replied).
+    Silent,
+    /// Calls the app's refresh callback, and comes back with [`Core::replied`](super::Core::replied).
+    Refresh,
+    /// Asks for the lock.
+    Lock,
+    /// Steals it.
+    Steal,
+    /// Lets go of it.
+    Unlock,
+    /// Calls `restore()`.
+    Restore,
+    /// Tells the other tabs the first of the signals.
+    Signal,
 }

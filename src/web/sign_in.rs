@@ -5,12 +5,14 @@ use wasm_bindgen::prelude::*;
 
 use super::convert::{self, fault, get};
 use super::handler::Core;
+use crate::engine::Ticket;
 use crate::engine::event::Value;
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::at_hash;
 use crate::engine::oauth::pkce::base64url;
 use crate::engine::oauth::server::Endpoint;
 use crate::engine::session::Way;
+use crate::engine::tabs::Signal;
 use crate::engine::token::Secret;
 
 const ENDPOINTS: [Endpoint; 8] = [
@@ -23,6 +25,9 @@ const ENDPOINTS: [Endpoint; 8] = [
     Endpoint::Session,
     Endpoint::SessionEnd,
 ];
+
+/// All but the last, which says more.
+const SIGNALS: [Signal; 3] = [Signal::SignedIn, Signal::Refreshed, Signal::Locked];
 
 #[wasm_bindgen]
 impl Core {
@@ -58,6 +63,10 @@ impl Core {
     fn take_step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<Value, Fault> {
         let now = self.driver.now();
         let number = a.as_f64().unwrap_or_default();
+        // The app may hear of the network before this does.
+        if step == 23 {
+            self.driver.wake();
+        }
         // Before the engine is borrowed: it calls into JavaScript.
         let exchange = convert::exchange(&self.driver.host, 0, a, now);
         let mut engine = self.driver.engine();
@@ -92,10 +101,28 @@ impl Core {
             }
             // Where to go to end the session at the server; nothing if it has no such place.
             18 => Ok(engine.logout_url()),
-            // Another tab signed out, or the server did: `a` has `iss` and `sid` then.
+            // Another tab told the signal `b`, by its place in `Signal`. Or the server signed out: `a` has `iss` and `sid` then.
             19 => {
-                let (issuer, session) = (convert::text(a, "iss"), convert::text(a, "sid"));
-                engine.signed_out_elsewhere(issuer.as_deref(), session.as_deref(), now);
+                match SIGNALS.get(b.as_f64().unwrap_or_default() as usize) {
+                    Some(signal) => engine.heard(*signal, now),
+                    None => {
+                        let (issuer, session) = (convert::text(a, "iss"), convert::text(a, "sid"));
+                        engine.signed_out_elsewhere(issuer.as_deref(), session.as_deref(), now);
+                    }
+                }
+                Ok(None)
+            }
+            // The lock was granted, 28: lost or let go, to the ticket of the epoch `a` and the number `b`; with `c` there
+            // is none to be had. 29: its request waited for the server's metadata and goes now.
+            27..=29 => {
+                let ticket = Ticket { epoch: number as u32, number: b.as_f64().unwrap_or_default() as u32 };
+                if step == 27 {
+                    engine.granted(ticket, now)
+                } else if step == 28 {
+                    engine.lock_lost(ticket, c.is_truthy(), now)
+                } else {
+                    engine.sent(ticket, now)
+                }
                 Ok(None)
             }
             // The ID token; nothing if there is none.

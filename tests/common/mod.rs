@@ -17,6 +17,7 @@ use tokenward::engine::resource::RuleId;
 use tokenward::engine::revocation::{Hint, SignOutId};
 use tokenward::engine::schedule::Moment;
 use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
+use tokenward::engine::tabs::Signal;
 use tokenward::engine::token::Secret;
 use tokenward::engine::{Engine, Output, Refused, Request, Ticket, Work};
 
@@ -140,6 +141,15 @@ pub struct World {
     /// When each refresh was begun.
     pub started: Vec<Moment>,
     pub aborted: Vec<Ticket>,
+    /// Whether the lock is there for whoever asks.
+    pub lock_is_free: bool,
+    /// Requests for the lock, neither granted nor given up; `true`: to steal it.
+    pub locks: Vec<(Ticket, bool)>,
+    pub unlocked: Vec<Ticket>,
+    /// What the other tabs were told.
+    pub signals: Vec<Signal>,
+    /// How often the app's ways to a session were to be tried again.
+    pub restores: u32,
     pub settled: Vec<(WaiterId, Settled)>,
     pub events: Vec<Event>,
     pub signed_out: Vec<(SignOutId, Vec<Hint>)>,
@@ -160,6 +170,11 @@ impl World {
             revoking: Vec::new(),
             started: Vec::new(),
             aborted: Vec::new(),
+            lock_is_free: true,
+            locks: Vec::new(),
+            unlocked: Vec::new(),
+            signals: Vec::new(),
+            restores: 0,
             settled: Vec::new(),
             events: Vec::new(),
             signed_out: Vec::new(),
@@ -221,6 +236,14 @@ impl World {
                 self.revoking.retain(|(known, _)| *known != ticket);
                 self.aborted.push(ticket);
             }
+            Output::Lock(ticket, _) if self.lock_is_free => self.engine.granted(ticket, self.now),
+            Output::Lock(ticket, steals) => self.locks.push((ticket, steals)),
+            Output::Unlock(ticket) => {
+                self.locks.retain(|(known, _)| *known != ticket);
+                self.unlocked.push(ticket);
+            }
+            Output::Signal(signal) => self.signals.push(signal),
+            Output::Restore => self.restores += 1,
             Output::Settle(waiter, settled) => self.settled.push((waiter, settled)),
             Output::Event(event) => self.events.push(event),
             Output::SignedOut(id, left, reached) => {

@@ -73,6 +73,7 @@ pub fn token_answer(body: &str) -> Option<TokenAnswer> {
         refresh_token: body.get("refresh_token"),
         scope: body.get("scope"),
         error: body.get("error"),
+        version: body.get("version"),
         jwt,
         identity,
     })
@@ -247,4 +248,9 @@ impl World {
     pub fn user(&self) -> Option<&str> {
         self.engine.identity().map(|identity| identity.subject.as_str())
     }
+}
+
+/// A request to the backend with this body.
+pub fn session_work(body: &str) -> Work {
+    Work::Session { body: Secret::new(body.into()) }
 }

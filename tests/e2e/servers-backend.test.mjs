@@ -40,7 +40,8 @@ beforeEach(async () => {
 });
 
 const own = () => ({ origin: app.origin, "x-csrf": "1" });
-const ask = (path, headers = own(), asker = jar) => asker.fetch(`${app.origin}/session/${path}`, { method: "POST", headers });
+const ask = (path, headers = own(), asker = jar, body = undefined) =>
+  asker.fetch(`${app.origin}/session/${path}`, { method: "POST", headers, body });
 const signIn = (returnTo = "/?a=b") => jar.follow(`${app.origin}/session/sign-in?${new URLSearchParams({ returnTo })}`);
 const refreshes = () => auth.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
 const callApi = (token) => fetch(`${api.origin}/v1/orders`, { headers: { authorization: `Bearer ${token}` } });
@@ -62,7 +63,7 @@ describe("backend", () => {
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("cache-control"), "no-store");
     const tokens = await response.json();
-    assert.deepEqual(Object.keys(tokens).sort(), ["access_token", "expires_in", "id_token", "scope", "token_type"]);
+    assert.deepEqual(Object.keys(tokens).sort(), ["access_token", "expires_in", "id_token", "scope", "token_type", "version"]);
     assert.ok(tokens.expires_in > TTL - 10 && tokens.expires_in <= TTL);
     assert.equal(decodeJwt(tokens.id_token).sub, "ada");
     assert.equal((await callApi(tokens.access_token)).status, 200);
@@ -86,6 +87,21 @@ describe("backend", () => {
     // The renewed refresh token is in use.
     t.mock.timers.tick(TTL * 700);
     assert.equal((await ask("token")).status, 200);
+    assert.equal(refreshes(), 2);
+  });
+
+  test("a newer token than the one the page has is got once, whoever asks and how often", async () => {
+    await signIn();
+    const askAfter = async (after) => (await ask("token", own(), jar, new URLSearchParams({ after }))).json();
+    const first = await (await ask("token")).json();
+    const [second, same] = await Promise.all([askAfter(first.version), askAfter(first.version)]);
+    assert.notEqual(second.access_token, first.access_token);
+    assert.notEqual(second.version, first.version);
+    assert.deepEqual([same.access_token, same.version], [second.access_token, second.version]);
+    assert.equal((await askAfter(first.version)).access_token, second.access_token);
+    assert.equal((await (await ask("token")).json()).access_token, second.access_token);
+    assert.equal(refreshes(), 1);
+    assert.notEqual((await askAfter("")).access_token, second.access_token);
     assert.equal(refreshes(), 2);
   });
 

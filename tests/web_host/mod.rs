@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(inline_js = r#"
 const natives = { setTimeout, clearTimeout };
+const ERRANDS = ["abort", "silent", "refresh", "lock", "steal", "unlock", "restore", "signedin", "refreshed", "locked", "signout"];
 let timers, nextTimer, now;
 
 export function makeHost() {
@@ -37,9 +38,7 @@ export function makeHost() {
     },
     post: (epoch, number, endpoint, body, max) =>
       void calls.push(["post", epoch, number, endpoint, new TextDecoder().decode(body), max]),
-    silent: record("silent"),
-    refresh: record("refresh"),
-    abort: record("abort"),
+    run: (errand, epoch, number) => !calls.push([ERRANDS[errand], epoch, number]),
     settle: record("settle"),
     signedOut: record("signedOut"),
     emit(name, detail) { calls.push(["emit", name, detail]); this.onEmit?.(name); },

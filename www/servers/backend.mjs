@@ -5,12 +5,13 @@
 import { randomBytes } from "node:crypto";
 import * as oidc from "openid-client";
 import { takeFault } from "./faults.mjs";
-import { Journal, sendJson } from "./http.mjs";
+import { Journal, readBody, sendJson } from "./http.mjs";
 
 const PATH = "/session";
 const SESSION = "session";
 const SIGN_IN = "sign-in";
 const SIGN_IN_SECONDS = 600;
+const MAX_FORM_BYTES = 1024;
 const RETRY_AFTER_SECONDS = 5;
 
 const randomId = () => randomBytes(32).toString("base64url");
@@ -20,6 +21,7 @@ const randomId = () => randomBytes(32).toString("base64url");
  * @property {number} at arrival, `Date.now()`
  * @property {"signIn" | "callback" | "token" | "signOut"} route
  * @property {Record<string, string>} headers
+ * @property {Record<string, string>} params of the body
  * @property {number | null} status `null` until answered, `0` if it never was
  * @property {boolean} faulted
  *
@@ -61,16 +63,19 @@ export function createBackend({
     const route = routes[`${request.method} ${url.pathname}`];
     if (!route) return false;
     const fault = takeFault(faults[route.name]);
+    const at = Date.now();
+    const params = Object.fromEntries(new URLSearchParams(String(await readBody(request, MAX_FORM_BYTES))));
     const record = requests.add({
-      at: Date.now(),
+      at,
       route: route.name,
       headers: { ...request.headers },
+      params,
       status: null,
       faulted: Object.keys(fault).length > 0,
     });
     await fault.hold;
     const cookies = readCookies(request);
-    const answer = await answerTo(() => attempt(route.run, { url, origin, request, cookies }), fault);
+    const answer = await answerTo(() => attempt(route.run, { url, origin, request, params, cookies }), fault);
     if (answer) send(response, answer);
     else if (!fault.hang) request.socket.destroy();
     record.status = answer?.status ?? 0;
@@ -160,7 +165,7 @@ export function createBackend({
     try {
       const response = await oidc.authorizationCodeGrant(await configure(), url, begun.checks);
       const id = randomId();
-      sessions.set(id, { tokens: tokensOf(response, requestedAt) });
+      sessions.set(id, { tokens: { ...tokensOf(response, requestedAt), version: 1 } });
       // Strict: the page asks for its tokens itself, from its own origin.
       const cookie = `${SESSION}=${id}; HttpOnly; SameSite=Strict; Path=${PATH}`;
       return { status: 303, headers: { location: begun.returnTo, "set-cookie": cookie } };
@@ -172,22 +177,27 @@ export function createBackend({
     }
   }
 
-  /** @returns {Promise<Answer>} */
-  async function token({ cookies }) {
+  /**
+   * The session's access token, and its `version`. `after` names the one that the page has: a newer one is wanted, which
+   * another tab may have got already. An empty `after` comes of a page that does not know.
+   * @returns {Promise<Answer>}
+   */
+  async function token({ cookies, params: { after } }) {
     const id = cookies[SESSION];
     const session = sessions.get(id);
     if (!session) return { status: 401, body: {} };
     try {
-      if (isDue(session.tokens)) await renewOnce(session);
+      const isWanted = after === "" || after === String(session.tokens.version);
+      if (isWanted || isDue(session.tokens)) await renewOnce(session);
     } catch (error) {
       if (!(error instanceof oidc.ResponseBodyError && error.error === "invalid_grant")) throw error;
       sessions.delete(id);
     }
     // It may have ended meanwhile.
     if (!sessions.has(id)) return { status: 401, headers: { "set-cookie": endCookie() }, body: {} };
-    const { access_token, token_type, scope: granted, id_token, expiresAt } = session.tokens;
+    const { access_token, token_type, scope: granted, id_token, version, expiresAt } = session.tokens;
     const expires_in = Math.max(0, Math.floor((expiresAt - Date.now()) / 1000));
-    return { status: 200, body: { access_token, expires_in, token_type, scope: granted, id_token } };
+    return { status: 200, body: { access_token, expires_in, token_type, scope: granted, id_token, version: String(version) } };
   }
 
   /** A second use of a rotated refresh token would look like theft, so there is one renewal at a time. */
@@ -201,7 +211,8 @@ export function createBackend({
   async function renew(session) {
     const requestedAt = Date.now();
     const response = await oidc.refreshTokenGrant(await configure(), session.tokens.refresh_token);
-    session.tokens = { ...session.tokens, ...tokensOf(response, requestedAt) };
+    const version = session.tokens.version + 1;
+    session.tokens = { ...session.tokens, ...tokensOf(response, requestedAt), version };
   }
 
   /** @returns {Promise<Answer>} */

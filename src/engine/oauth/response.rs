@@ -58,6 +58,8 @@ pub struct TokenAnswer {
     pub refresh_token: Member,
     pub scope: Member,
     pub error: Member,
+    /// A backend's name for this token: see `session` in `index.d.ts`.
+    pub version: Member,
     /// Read from the access token, where it is a JWT.
     pub jwt: JwtTimes,
     /// Read from the ID token.
@@ -81,6 +83,8 @@ pub struct Grant {
     pub jwt: JwtTimes,
     /// Who the ID token says it is.
     pub identity: Option<Identity>,
+    /// A backend's name for this token.
+    pub version: Option<String>,
 }
 
 /// The member that makes an answer unusable, and the rule it breaks.
@@ -129,6 +133,7 @@ impl TokenAnswer {
             scope: self.scope.text().map(|text| text.expose().into()),
             jwt: self.jwt,
             identity: self.identity.clone(),
+            version: self.version.text().map(|text| text.expose().into()),
         })
     }
 }

@@ -1,0 +1,101 @@
+import { AbortController, Map, MessageChannel, Promise, requestLock } from "./natives.js";
+import { lastSignOut, noteSignOut, openChannel } from "./relay.js";
+import { GRANTED, HEARD, UNLOCKED } from "./steps.js";
+
+// Of `Signal`, as the other tabs hear them.
+const SIGNALS = ["signedin", "refreshed", "locked", "signout"];
+const SIGNED_OUT = 3;
+
+/** Calls back when this page has heard what was on its way. A timer would be slow in a page that nobody sees. */
+const nextTask = (callback) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    callback();
+  };
+  port2.postMessage(0);
+};
+
+/** What the tabs of a session tell one another, and the lock that they share. Neither holds a secret. */
+export class Tabs {
+  #scope;
+  #step;
+  #channel;
+  #lastSignOut = 0;
+  /** What ends a request for the lock, and lets go of it, by number. */
+  #locks = new Map();
+
+  /** @param scope which wards are of one session; `step`: Core's, as long as there is one */
+  constructor(scope, step) {
+    this.#scope = scope;
+    this.#step = step;
+    if (!scope.trim()) return;
+    this.#lastSignOut = lastSignOut(scope);
+    this.#channel = openChannel();
+    this.#channel.onmessage = ({ data }) => {
+      const signal = SIGNALS.indexOf(data?.tokenward);
+      if (signal < 0 || data.scope !== scope) return;
+      if (data.at > this.#lastSignOut) this.#lastSignOut = data.at;
+      step(HEARD, data, signal);
+    };
+  }
+
+  /** Hears of a sign-out that this page was not told of. */
+  catchUp() {
+    const last = lastSignOut(this.#scope);
+    if (last <= this.#lastSignOut) return;
+    this.#lastSignOut = last;
+    this.#step(HEARD, {}, SIGNED_OUT);
+  }
+
+  tell(signal) {
+    if (!this.#channel) return;
+    const at = signal === SIGNED_OUT ? (this.#lastSignOut = noteSignOut(this.#scope)) : undefined;
+    this.#channel.postMessage({ tokenward: SIGNALS[signal], scope: this.#scope, at });
+  }
+
+  lock(epoch, number, steal) {
+    const tell = (step, refused) => this.#step(step, epoch, number, refused);
+    if (!requestLock) return tell(GRANTED);
+    const controller = new AbortController();
+    this.#locks.set(number, () => controller.abort());
+    const granted = () =>
+      new Promise((resolve) => {
+        this.#locks.set(number, () => this.#echo(resolve));
+        nextTask(() => tell(GRANTED));
+      });
+    requestLock(`tokenward ${this.#scope}`, steal ? { steal } : { signal: controller.signal }, granted)
+      .then(
+        () => false,
+        // An AbortError: it was stolen, or the page was put aside.
+        ({ name }) => name !== "AbortError",
+      )
+      .then((refused) => {
+        this.#locks.delete(number);
+        tell(UNLOCKED, refused);
+      });
+  }
+
+  /** @returns whether UNLOCKED follows */
+  unlock(number) {
+    this.#locks.get(number)?.();
+    return this.#locks.has(number);
+  }
+
+  /** Calls back when what was told so far is on its way to everybody: whoever gets the lock next has to know. */
+  #echo(heard) {
+    if (!this.#channel) return heard();
+    const echo = openChannel();
+    echo.onmessage = () => {
+      echo.close();
+      heard();
+    };
+    this.#channel.postMessage(0);
+  }
+
+  close() {
+    this.#channel?.close();
+    this.#channel = undefined;
+    for (const letGo of this.#locks.values()) letGo();
+  }
+}
