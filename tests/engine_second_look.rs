@@ -128,6 +128,16 @@ fn a_read_that_finds_the_same_token_is_followed_by_one_request() {
     assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
     assert_eq!(world.signals, [Locked, Locked, Refreshed]);
     assert_eq!((world.started.len(), world.locks.len()), (2, 0));
+
+    // Nor is that read again and again.
+    let (mut world, waiter) = renewing(None, true);
+    for _ in 0..2 {
+        assert_eq!(world.settled_as(waiter), None);
+        asks(&mut world, "");
+        world.hear(Refreshed);
+        world.answer(versioned("access-1", None));
+    }
+    assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
 }
 
 #[test]
