@@ -159,6 +159,65 @@ fn a_backend_and_a_frame_are_asked_for_a_session() {
     assert!(posts.iter().any(|post| post.contains(r#",7,"",1048576]"#)), "the backend's sign-out: {posts:?}");
 }
 
+/// A backend was asked for a session, under the lock of ticket 3, which is let go at once or later.
+fn asked_under_a_lock(unlocks_later: bool) -> World {
+    let world = World::of_issuer();
+    world.set("unlocksLater", &unlocks_later.into());
+    world.step(RESTORE, &["0"]);
+    world.step(GRANTED, &["0", "3"]);
+    assert_eq!(world.names(), ["lock", "locked", "post"]);
+    world
+}
+
+const TOKENS: &str = r#"{ "status": 200, "body": { "access_token": "AT1", "expires_in": 100 } }"#;
+
+#[wasm_bindgen_test]
+fn the_app_hears_nothing_under_a_lock() {
+    let world = asked_under_a_lock(true);
+    world.answer(3, TOKENS);
+    assert_eq!(world.names(), ["refreshed", "unlock"]);
+    assert!(world.core.signed_in());
+    world.step(UNLOCKED, &["0", "3"]);
+    assert_eq!(world.names(), ["signedin", "emit", "settle"]);
+
+    // Where no lock was, none has to be let go.
+    let world = asked_under_a_lock(false);
+    world.answer(3, TOKENS);
+    assert_eq!(world.names(), ["refreshed", "unlock", "signedin", "emit", "settle"]);
+}
+
+#[wasm_bindgen_test]
+fn closing_waits_for_no_lock() {
+    let world = asked_under_a_lock(true);
+    world.answer(3, TOKENS);
+    world.names();
+    world.core.close();
+    assert_eq!(world.names(), ["signedin", "emit", "settle"]);
+
+    let world = asked_under_a_lock(true);
+    world.core.close();
+    assert_eq!(world.names(), ["abort", "unlock", "settle"]);
+    // It comes all the same.
+    world.step(UNLOCKED, &["0", "3"]);
+    assert_eq!(world.names(), [""; 0]);
+}
+
+#[wasm_bindgen_test]
+fn every_request_for_the_lock_goes_out() {
+    let world = World::of_issuer();
+    world.set("unlocksLater", &true.into());
+    world.step(RESTORE, &["0"]);
+    assert_eq!(world.calls("lock"), [r#"["lock",0,3]"#]);
+    world.set("now", &(1_000_000.0 + 20_000.0).into());
+    dispatch(&world.host, "focus");
+    assert_eq!(world.names(), ["unlock"]);
+    world.step(UNLOCKED, &["0", "3"]);
+    assert_eq!(world.calls("steal"), [r#"["steal",0,4]"#]);
+    world.step(GRANTED, &["0", "4"]);
+    assert_eq!(world.sleep_until("post", 499.0), [""; 0]);
+    assert_eq!(world.sleep_until("post", 1.0), [r#"["post",0,4,6,"",1048576]"#]);
+}
+
 #[wasm_bindgen_test]
 fn a_sign_out_elsewhere_is_heard() {
     let world = World::of_issuer();

@@ -4,11 +4,13 @@
 mod oidc;
 mod options;
 mod servers;
+mod tabs;
 
 pub use oidc::*;
 pub use options::*;
 use proptest::test_runner::Config as ProptestConfig;
 pub use servers::*;
+pub use tabs::*;
 use tokenward::engine::config::KEYS;
 use tokenward::engine::event::{Event, Reason, Record, Value};
 use tokenward::engine::failure::{Answer, Cause, Exchange};

@@ -24,7 +24,7 @@ export function makeHost() {
   const calls = [];
   const record = (name) => (...args) => void calls.push([name, ...args]);
   const host = {
-    now: 1_000_000, isOnline: true, calls, target, counted, onEmit: undefined,
+    now: 1_000_000, isOnline: true, unlocksLater: false, calls, target, counted, onEmit: undefined,
     wall() { return this.now; },
     mono() { return this.now - 500_000; },
     online() { return this.isOnline; },
@@ -38,7 +38,10 @@ export function makeHost() {
     },
     post: (epoch, number, endpoint, body, max) =>
       void calls.push(["post", epoch, number, endpoint, new TextDecoder().decode(body), max]),
-    run: (errand, epoch, number) => !calls.push([ERRANDS[errand], epoch, number]),
+    run(errand, epoch, number) {
+      calls.push([ERRANDS[errand], epoch, number]);
+      return ERRANDS[errand] === "unlock" && this.unlocksLater;
+    },
     settle: record("settle"),
     signedOut: record("signedOut"),
     emit(name, detail) { calls.push(["emit", name, detail]); this.onEmit?.(name); },
@@ -125,6 +128,15 @@ impl World {
         let calls = self.get("calls").unchecked_into::<Array>();
         let wanted = |call: &JsValue| call.unchecked_ref::<Array>().get(0) == name;
         let found = calls.iter().filter(wanted).map(|call| json(&call)).collect();
+        calls.set_length(0);
+        found
+    }
+
+    /// What the host was asked for since the last time, all of it, by name.
+    pub fn names(&self) -> Vec<String> {
+        let calls = self.get("calls").unchecked_into::<Array>();
+        let name = |call: JsValue| call.unchecked_ref::<Array>().get(0).as_string().expect("a name");
+        let found = calls.iter().map(name).collect();
         calls.set_length(0);
         found
     }
