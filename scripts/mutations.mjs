@@ -56,8 +56,8 @@ function simulate(changes) {
     if (parts.length !== 2) throw new Error(`${name} holds ${parts.length - 1} times, not once: ${from}`);
     writeFileSync(file, parts.join(to));
   }
-  // The dependencies are there from the tests of the engine.
-  const env = { ...process.env, CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? target };
+  // A folder of its own: cargo would take a mutant for the crate that it was copied from.
+  const env = { ...process.env, CARGO_TARGET_DIR: join(target, "mutations") };
   const args = ["test", "-q", "--test", "simulator", "--", "--seeds", String(SCHEDULES)];
   const { stdout, stderr } = spawnSync("cargo", args, { cwd: crate, env, encoding: "utf8" });
   const found = /^found after (\d+) schedules: .*$/m.exec(stdout);

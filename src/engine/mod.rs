@@ -241,6 +241,11 @@ impl Engine {
         self.session.granted(ticket, now);
     }
 
+    /// See [`Session::sent`].
+    pub fn sent(&mut self, ticket: Ticket, now: Moment) {
+        self.session.sent(ticket, now);
+    }
+
     /// See [`Session::lock_lost`].
     pub fn lock_lost(&mut self, ticket: Ticket, refused: bool, now: Moment) {
         self.session.lock_lost(ticket, refused, now);

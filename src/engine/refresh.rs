@@ -132,14 +132,22 @@ impl Session {
         if let Some(work) = work {
             self.outputs.push(Output::Start(flight.ticket, work));
             flight.stage = Stage::Sent;
-            flight.sent = now;
-            flight.until_mono_ms = now.mono_ms.saturating_add(self.config.request_timeout_ms);
+            let ticket = flight.ticket;
             self.flight = Some(flight);
+            self.sent(ticket, now);
             return;
         }
         self.unlock(&flight);
         if !self.signed_in() {
             self.not_restored(Failure { cause: Cause::Network, status: None, error: None }, false, now);
+        }
+    }
+
+    /// The request of this ticket goes now: it has its whole time, and lifetimes count from here.
+    pub fn sent(&mut self, ticket: Ticket, now: Moment) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.ticket == ticket) {
+            flight.sent = now;
+            flight.until_mono_ms = now.mono_ms.saturating_add(self.config.request_timeout_ms);
         }
     }
 

@@ -105,7 +105,7 @@ impl Session {
         let Some(flight) = &mut self.flight else { return };
         let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > MAX_LATENESS_MS;
         match flight.stage {
-            Stage::Queued | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
+            Stage::Queued | Stage::Stealing | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
                 flight.late_waits = flight.late_waits.saturating_add(1);
                 self.requeue(now);
             }
@@ -169,8 +169,11 @@ impl Session {
         }
     }
 
+    /// A wait that is over stays so: what a page that slept hears now may be old.
     fn wait_on(&mut self, stages: &[Stage], ms: u64, now: Moment) {
-        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage)) {
+        if let Some(flight) = self.flight.as_mut().filter(|flight| stages.contains(&flight.stage))
+            && flight.until_mono_ms > now.mono_ms
+        {
             flight.until_mono_ms = now.mono_ms.saturating_add(ms);
         }
     }

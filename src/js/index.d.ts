@@ -49,6 +49,11 @@ export interface SessionOptions {
   /**
    * Answers with a token response, `{ access_token, expires_in }`, or with 401 if it knows no session. An `id_token` in it
    * is taken for {@link TokenWard.user}, without its signature being checked. Relative to the page. Same origin.
+   *
+   * A `version` in the answer, a text that names this access token, comes back as the form field `after` where a newer token
+   * is wanted than that; without it `after` is empty. A request without `after` takes the session's token as it is.
+   *
+   * All tabs share the session: one asks at a time, under a Web Lock named after the issuer (or the endpoint) and the client.
    */
   url: string;
   /** Ends the session: 200 or 204. Without it {@link TokenWard.signOut} reports `session` as not revoked. Same origin. */
@@ -300,8 +305,8 @@ export interface RestoreResult {
   signedIn: boolean;
   /**
    * Nobody is signed in as far as is known, but not every way said that there is no session: the network, the time limit,
-   * a server in trouble, an answer that made no sense. `restore()` may find one later. What happened is in
-   * `snapshot().outcomes`.
+   * a server in trouble, an answer that made no sense. `restore()` may find one later. Where there was no
+   * network, the ward looks again by itself when there is one. What happened is in `snapshot().outcomes`.
    */
   retryable: boolean;
 }

@@ -28,3 +28,4 @@ export const TIMEOUT_MS = 25;
 export const SIGN_OUTS = 26;
 export const GRANTED = 27;
 export const UNLOCKED = 28;
+export const SENT = 29;

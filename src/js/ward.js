@@ -36,6 +36,7 @@ import {
   LOGOUT_URL,
   RENEW,
   RESTORE,
+  SENT,
   SET_TOKENS,
   SIGNED_IN,
   SIGN_OUT,
@@ -392,8 +393,15 @@ export class TokenWard extends EventTarget {
         const signal = begin(number);
         const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
         const init = { signal, backend: endpoint >= SESSION, keepalive };
-        // In this breath, if it can be: in the next one the ward may be closed and the page left.
-        const send = async () => post(this.#signIn.known(endpoint) ?? (await this.#signIn.endpoint(endpoint)), body, init, maxBytes);
+        const send = async () => {
+          // In this breath, if it can be: in the next one the ward may be closed and the page left.
+          let url = this.#signIn.known(endpoint);
+          if (!url) {
+            url = await this.#signIn.endpoint(endpoint);
+            this.#core?.step(SENT, epoch, number);
+          }
+          return post(url, body, init, maxBytes);
+        };
         send().then(
             (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
             // What has no place to go is not unreachable.

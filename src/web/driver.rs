@@ -72,7 +72,7 @@ impl Driver {
         value
     }
 
-    fn wake(self: &Rc<Self>) {
+    pub(super) fn wake(self: &Rc<Self>) {
         let (online, now) = (self.host.online(), self.now());
         self.engine().set_online(online, now);
         self.drain();

@@ -63,6 +63,10 @@ impl Core {
     fn take_step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<Value, Fault> {
         let now = self.driver.now();
         let number = a.as_f64().unwrap_or_default();
+        // The app may hear of the network before this does.
+        if step == 23 {
+            self.driver.wake();
+        }
         // Before the engine is borrowed: it calls into JavaScript.
         let exchange = convert::exchange(&self.driver.host, 0, a, now);
         let mut engine = self.driver.engine();
@@ -109,13 +113,15 @@ impl Core {
                 Ok(None)
             }
             // The lock was granted, 28: lost or let go, to the ticket of the epoch `a` and the number `b`; with `c` there
-            // is none to be had.
-            27 | 28 => {
+            // is none to be had. 29: its request waited for the server's metadata and goes now.
+            27..=29 => {
                 let ticket = Ticket { epoch: number as u32, number: b.as_f64().unwrap_or_default() as u32 };
                 if step == 27 {
                     engine.granted(ticket, now)
-                } else {
+                } else if step == 28 {
                     engine.lock_lost(ticket, c.is_truthy(), now)
+                } else {
+                    engine.sent(ticket, now)
                 }
                 Ok(None)
             }

@@ -141,6 +141,11 @@ impl World<'_> {
 
     /// The tab is gone.
     pub fn let_go_all(&mut self, tab: usize) {
+        if self.lock.holder() == Some(tab) {
+            // Whoever it robbed goes on without a lock, and nobody is left who knows.
+            let others = self.tabs.iter_mut().enumerate().filter(|(other, _)| *other != tab);
+            others.flat_map(|(_, other)| &mut other.flights).for_each(|flight| flight.is_excused = true);
+        }
         for (ticket, _) in std::mem::take(&mut self.tabs[tab].locks) {
             self.release(tab, ticket);
         }

@@ -1,6 +1,7 @@
 //! What must hold in every run.
 
 use tokenward::engine::event::Reason;
+use tokenward::engine::session::Settled;
 
 use crate::browser::SLOWEST_MS;
 use crate::calls::{Call, End};
@@ -45,7 +46,8 @@ impl World<'_> {
     /// A request to the backend leaves a tab.
     pub fn check_session_start(&mut self, tab: usize) {
         // One beyond its time limit is given up in the same breath.
-        let is_running = |other, flight: &Flight| flight.sent.mono_ms + REQUEST_MS > self.now(other).mono_ms;
+        let is_running =
+            |other, flight: &Flight| !flight.is_excused && flight.sent.mono_ms + REQUEST_MS > self.now(other).mono_ms;
         let is_busy = |other| self.is_awake(other) && self.tabs[other].flights.iter().any(|one| is_running(other, one));
         let busy = (0..self.tabs.len()).find(|other| is_busy(*other));
         if let Some(other) = busy.filter(|_| self.schedule.locks == Locks::Work) {
@@ -161,6 +163,7 @@ impl World<'_> {
             let now = self.now(tab);
             let is_late = |wait: &&Wait| wait.deadline_mono_ms + LATE_MS < now.mono_ms;
             if self.is_awake(tab)
+                && !self.tabs[tab].is_hidden
                 && self.t >= self.tabs[tab].roused_at + LATE_MS
                 && let Some(wait) = self.tabs[tab].waits.iter().find(is_late)
             {
@@ -197,6 +200,17 @@ impl World<'_> {
         if self.is_awake(tab) && was_revoked && self.tabs[tab].truth.is_signed_in {
             self.violate("after a revocation the session ends", format!("tab {tab}"));
         }
+    }
+
+    pub fn is_behind_frozen(&mut self) -> bool {
+        let frozen = self.tabs.iter().filter(|tab| tab.is_open && tab.is_frozen).count();
+        let is_early = |tab: &Tab| {
+            let end = tab.probe.and_then(|probe| self.calls[probe].end());
+            tab.truth.is_signed_in && end == Some(&End::Error(Settled::Unavailable))
+        };
+        let is_behind = self.early < frozen && self.tabs.iter().any(is_early);
+        self.early += usize::from(is_behind);
+        is_behind
     }
 
     /// After the faults ceased and every tab was asked once more.

@@ -5,11 +5,13 @@
 #![cfg_attr(target_arch = "wasm32", no_main)]
 #![cfg(not(target_arch = "wasm32"))]
 
+mod app;
 mod browser;
 mod calls;
 mod checks;
 #[path = "../common/mod.rs"]
 mod common;
+mod machine;
 mod schedule;
 mod server;
 mod shrink;

@@ -139,6 +139,13 @@ pub enum Action {
         tab: usize,
         timers_first: bool,
     },
+    /// Its timers come once a minute.
+    Hide {
+        tab: usize,
+    },
+    Show {
+        tab: usize,
+    },
     Sleep {
         ms: u64,
         breaks: bool,
@@ -221,7 +228,9 @@ fn delay(rng: &mut Rng, lifetime_ms: u64) -> u64 {
 fn action(rng: &mut Rng) -> Action {
     let tab = pick(rng, 4);
     match pick(rng, 100) {
-        0..=37 => Action::Fetch { tab, one_shot: chance(rng, 15) },
+        0 | 1 => Action::Hide { tab },
+        2 | 3 => Action::Show { tab },
+        4..=37 => Action::Fetch { tab, one_shot: chance(rng, 15) },
         38..=41 => Action::AbortFetch { tab },
         42..=48 => Action::Refresh { tab },
         49..=55 => Action::SignIn { tab },

@@ -2,13 +2,11 @@
 
 use tokenward::engine::event::{Event, Reason, Snapshot};
 use tokenward::engine::schedule::Moment;
-use tokenward::engine::session::{Settled, Stamp, WaiterId, Way};
+use tokenward::engine::session::{Settled, Stamp, WaiterId};
 use tokenward::engine::tabs::Signal;
 use tokenward::engine::{Engine, Output, Ticket, Work};
 
 use crate::browser::Asked;
-use crate::common::{API, Options, grant, options, resource, with_url};
-use crate::schedule::Mode;
 use crate::server::{Back, number};
 use crate::world::{To, World};
 
@@ -51,12 +49,15 @@ pub struct Flight {
     pub ticket: Ticket,
     pub trip: usize,
     pub sent: Moment,
+    /// Its lock was stolen by a tab that is gone.
+    pub is_excused: bool,
 }
 
 pub struct Tab {
     pub engine: Engine,
     pub is_open: bool,
     pub is_frozen: bool,
+    pub is_hidden: bool,
     pub origin_ms: u64,
     /// Where the monotonic clock will be, and which timer it is.
     pub timer: Option<(u64, u64)>,
@@ -70,7 +71,7 @@ pub struct Tab {
     /// Of locks, by ticket.
     pub locks: Vec<(Ticket, Asked)>,
     is_draining: bool,
-    is_restoring: bool,
+    pub is_restoring: bool,
     pub waits: Vec<Wait>,
     /// Waits that ended, in order.
     mail: Vec<(WaiterId, Settled)>,
@@ -107,26 +108,7 @@ pub struct Held {
 }
 
 impl World<'_> {
-    fn options(&self) -> Options {
-        if self.schedule.mode == Mode::Page {
-            return options();
-        }
-        let page = Some("https://app.test/".into());
-        let options = Options { page, resources: vec![resource(API)], ..Options::default() };
-        let options = with_url(options, "session.url", "https://app.test/session");
-        with_url(options, "session.signOutUrl", "https://app.test/session/end")
-    }
-
-    pub fn open_signed_in(&mut self) {
-        let tab = self.open();
-        if self.schedule.mode == Mode::Page || self.cookie.is_none() {
-            self.sign_in(tab);
-        } else {
-            self.app(tab, |world| world.restore(tab));
-        }
-    }
-
-    fn open(&mut self) -> usize {
+    pub fn open(&mut self) -> usize {
         let tab = self.tabs.len();
         let seed = self.rng.up_to(u64::MAX - 1);
         let engine = Engine::new(self.options().read().expect("good options"), seed, self.is_online);
@@ -134,6 +116,7 @@ impl World<'_> {
             engine,
             is_open: true,
             is_frozen: false,
+            is_hidden: false,
             origin_ms: 1_000_000 + self.rng.up_to(1_000_000_000),
             timer: None,
             inbox: Vec::new(),
@@ -262,7 +245,7 @@ impl World<'_> {
     }
 
     /// Notes a token set that the tab has from now on.
-    fn hold(&mut self, tab: usize, access: usize, refresh: Option<usize>, sent: Moment, expires_in_s: u64) {
+    pub fn hold(&mut self, tab: usize, access: usize, refresh: Option<usize>, sent: Moment, expires_in_s: u64) {
         let now = self.now(tab);
         let lifetime_ms = expires_in_s * 1_000;
         let family = self.server.accesses[access].family;
@@ -283,7 +266,7 @@ impl World<'_> {
     }
 
     /// A person, another tab or the server may have ended the session by now.
-    fn ends(&mut self, tab: usize, reason: Reason) {
+    pub fn ends(&mut self, tab: usize, reason: Reason) {
         let truth = &mut self.tabs[tab].truth;
         truth.may_end.push(reason);
         truth.session += 1;
@@ -292,105 +275,10 @@ impl World<'_> {
         truth.is_signed_in = false;
     }
 
-    pub fn sign_in(&mut self, tab: usize) {
-        self.app(tab, |world| {
-            if world.schedule.mode == Mode::Page {
-                let back = world.server.sign_in(true, world.t);
-                world.take(tab, &back);
-            } else if !world.tabs[tab].truth.is_signed_in {
-                world.cookie = Some(world.server.begin_session(world.t));
-                world.restore(tab);
-            }
-        });
-    }
-
-    /// `restore()`: there is one way.
-    pub fn restore(&mut self, tab: usize) {
-        if self.schedule.mode == Mode::Page || std::mem::replace(&mut self.tabs[tab].is_restoring, true) {
-            return;
-        }
-        let now = self.now(tab);
-        let waiter = self.tabs[tab].engine.restore(Way::Session, now);
-        self.expect(tab, waiter, Owner::Restore, now.mono_ms);
-        self.drain(tab);
-    }
-
-    /// `setTokens()` in the session there is, as after a step-up.
-    pub fn set_tokens(&mut self, tab: usize, renewable: bool) {
-        self.app(tab, |world| {
-            if world.schedule.mode != Mode::Page {
-                return;
-            }
-            let back = match world.tabs[tab].truth.family {
-                Some(family) if !renewable && world.server.families[family].dead_at.is_none() => {
-                    world.server.issue(family, false, world.t)
-                }
-                _ => world.server.sign_in(renewable, world.t),
-            };
-            world.take(tab, &back);
-        });
-    }
-
-    fn take(&mut self, tab: usize, back: &Back) {
-        let (Back::Tokens { access, refresh, expires_in_s, .. }, Some(answer)) = (back, back.token_answer()) else {
-            return;
-        };
-        let now = self.now(tab);
-        self.note(|| format!("tab {tab}: setTokens {back:?}"));
-        self.hold(tab, *access, *refresh, now, *expires_in_s);
-        // The refresh token may be used up: a refresh under way is seen through.
-        self.tabs[tab].truth.has_cause = refresh.is_none() && !self.tabs[tab].flights.is_empty();
-        self.tabs[tab].engine.set_tokens(grant(answer), now, now);
-        self.drain(tab);
-    }
-
-    pub fn refresh(&mut self, tab: usize) {
-        self.app(tab, |world| {
-            let now = world.now(tab);
-            world.tabs[tab].truth.has_cause = true;
-            let waiter = world.tabs[tab].engine.renew(now);
-            world.drain(tab);
-            if let Some(waiter) = waiter {
-                world.expect(tab, waiter, Owner::Refresh, now.mono_ms);
-            }
-        });
-    }
-
     /// Somebody waits from now on.
     pub fn expect(&mut self, tab: usize, id: WaiterId, owner: Owner, since_mono_ms: u64) {
         let deadline_mono_ms = since_mono_ms + crate::checks::WAIT_MS;
         self.tabs[tab].waits.push(Wait { id, owner, deadline_mono_ms });
-    }
-
-    pub fn sign_out(&mut self, tab: usize) {
-        self.app(tab, |world| {
-            let now = world.now(tab);
-            world.ends(tab, Reason::SignOut);
-            world.tabs[tab].engine.sign_out(Reason::SignOut, now);
-            world.drain(tab);
-        });
-    }
-
-    pub fn close(&mut self, tab: usize) {
-        self.app(tab, |world| {
-            world.ends(tab, Reason::SignOut);
-            world.tabs[tab].is_open = false;
-            world.let_go_all(tab);
-            world.tabs[tab].engine.close();
-            world.drain(tab);
-        });
-    }
-
-    pub fn crash(&mut self, tab: usize) {
-        let calls = self.calls.iter_mut().filter(|call| call.tab == tab);
-        calls.for_each(|call| call.is_gone = true);
-        self.let_go_all(tab);
-        let tab = &mut self.tabs[tab];
-        tab.is_open = false;
-        tab.waits.clear();
-        for flight in std::mem::take(&mut tab.flights) {
-            self.trips[flight.trip].is_wanted = false;
-        }
     }
 
     /// `drain_if_any()` of the driver.
@@ -447,7 +335,7 @@ impl World<'_> {
                 let refresh = number(field(body.expose(), "refresh_token="));
                 self.check_start(tab, refresh);
                 let trip = self.send(tab, To::Renew { ticket, refresh });
-                self.tabs[tab].flights.push(Flight { ticket, trip, sent });
+                self.tabs[tab].flights.push(Flight { ticket, trip, sent, is_excused: false });
             }
             Work::Revoke { body } => {
                 let token = field(body.expose(), "token=").to_owned();
@@ -457,7 +345,7 @@ impl World<'_> {
                 let after = body.expose().strip_prefix("after=").map(str::to_owned);
                 self.check_session_start(tab);
                 let trip = self.send(tab, To::Session { ticket, cookie: self.cookie, after });
-                self.tabs[tab].flights.push(Flight { ticket, trip, sent });
+                self.tabs[tab].flights.push(Flight { ticket, trip, sent, is_excused: false });
             }
             Work::EndSession => _ = self.send(tab, To::EndSession { ticket, cookie: self.cookie }),
             other => panic!("nobody has set up {other:?}"),

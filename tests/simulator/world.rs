@@ -28,7 +28,7 @@ pub struct Trip {
     pub fate: Fate,
     /// The tab still wants the answer.
     pub is_wanted: bool,
-    back: Option<Back>,
+    pub back: Option<Back>,
     /// What the answer makes of the cookie.
     sets: Option<Option<Cookie>>,
 }
@@ -42,7 +42,7 @@ pub enum To {
     EndSession { ticket: Ticket, cookie: Option<Cookie> },
 }
 
-enum What {
+pub enum What {
     Step(usize),
     Timer {
         tab: usize,
@@ -106,9 +106,11 @@ pub struct World<'a> {
     pub calm_at: Option<u64>,
     /// Of a session that was revoked: after the second request it is over.
     pub is_asked_twice: bool,
-    slept_ms: u64,
-    fell_asleep_at: u64,
-    wall_offset_ms: i64,
+    /// How often requests came too early, while frozen tabs stood before theirs in the queue for the lock.
+    pub early: usize,
+    pub slept_ms: u64,
+    pub fell_asleep_at: u64,
+    pub wall_offset_ms: i64,
     queue: BinaryHeap<Reverse<Entry>>,
     number: u64,
     token_trips: usize,
@@ -121,7 +123,8 @@ const MAX_EVENTS: usize = 100_000;
 /// Longer than a refused resource is not believed, and than any `Retry-After`.
 const SETTLE_MS: u64 = 6 * MINUTE;
 
-/// Within this an awake tab's request succeeds once the faults have ceased: a wait, and the request itself.
+/// Within this an awake tab's request succeeds once the faults have ceased: a wait, and the request itself. Each frozen tab
+/// that stands in the queue for the lock may cost another such time.
 pub const PROBE_MS: u64 = 31 * SECOND;
 
 /// Runs a schedule. `trace` is filled if there is one.
@@ -164,6 +167,7 @@ impl<'a> World<'a> {
             trace: traced.then(Vec::new),
             calm_at: None,
             is_asked_twice: false,
+            early: 0,
             slept_ms: 0,
             fell_asleep_at: 0,
             wall_offset_ms: schedule.wall_offset_ms,
@@ -185,7 +189,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn at(&mut self, after_ms: u64, what: What) {
+    pub fn at(&mut self, after_ms: u64, what: What) {
         self.number += 1;
         self.queue.push(Reverse(Entry { at: self.t + after_ms, number: self.number, what }));
     }
@@ -211,6 +215,7 @@ impl<'a> World<'a> {
             What::WakeUp { timers_first } => self.wake_up(timers_first),
             What::Calm => self.calm(),
             What::Probe => self.probe(),
+            What::End if self.is_behind_frozen() => self.probe(),
             What::End => {
                 self.check_end();
                 // What a sibling got just before may be refused as well, and then the resource is not believed for a while.
@@ -237,111 +242,6 @@ impl<'a> World<'a> {
         self.at(asleep_ms + after_ms, What::Step(number + 1));
     }
 
-    /// The tab that a step is about.
-    fn named(&self, tab: usize) -> usize {
-        tab % self.tabs.len()
-    }
-
-    fn holder_or(&self, tab: usize, holder: bool) -> usize {
-        self.lock.holder().filter(|_| holder).unwrap_or(self.named(tab))
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Fetch { tab, one_shot } => self.fetch(self.named(tab), one_shot),
-            Action::AbortFetch { tab } => self.abort_fetch(self.named(tab)),
-            Action::Refresh { tab } => self.refresh(self.named(tab)),
-            Action::SignIn { tab } => self.sign_in(self.named(tab)),
-            Action::SetTokens { tab, renewable } => self.set_tokens(self.named(tab), renewable),
-            Action::SignOut { tab } => self.sign_out(self.named(tab)),
-            Action::Revoke { tab } => {
-                if let Some(family) = self.tabs[self.named(tab)].truth.family {
-                    self.server.kill(family, self.t);
-                }
-            }
-            Action::Open => {
-                if self.tabs.len() < 5 {
-                    self.open_signed_in();
-                }
-            }
-            Action::Close { tab } => self.close(self.named(tab)),
-            Action::Crash { tab, holder } => self.crash(self.holder_or(tab, holder)),
-            Action::Freeze { tab, holder } => {
-                let tab = self.holder_or(tab, holder);
-                self.tabs[tab].is_frozen = true;
-            }
-            Action::Resume { tab, timers_first } => {
-                let tab = self.named(tab);
-                if self.tabs[tab].is_frozen {
-                    self.tabs[tab].is_frozen = false;
-                    self.rouse(tab, timers_first);
-                }
-            }
-            Action::Sleep { ms, breaks, timers_first } => {
-                self.is_asleep = true;
-                self.fell_asleep_at = self.t;
-                if breaks {
-                    self.break_connections();
-                }
-                self.at(ms, What::WakeUp { timers_first });
-            }
-            Action::Jump { ms } => {
-                self.wall_offset_ms += ms;
-                for tab in &mut self.tabs {
-                    tab.truth.has_cause = true;
-                }
-            }
-            Action::Offline => self.set_online(false),
-            Action::Online => self.set_online(true),
-        }
-    }
-
-    fn break_connections(&mut self) {
-        for trip in &mut self.trips {
-            trip.back.get_or_insert(Back::Failure);
-        }
-        self.note(|| "connections break".into());
-    }
-
-    fn set_online(&mut self, online: bool) {
-        if self.is_online != online {
-            self.is_online = online;
-            for tab in 0..self.tabs.len() {
-                self.at(1, What::Input(tab, Input::Wake));
-            }
-        }
-    }
-
-    fn wake_up(&mut self, timers_first: bool) {
-        self.is_asleep = false;
-        self.slept_ms += self.t - self.fell_asleep_at;
-        self.note(|| "the machine wakes up".into());
-        for tab in 0..self.tabs.len() {
-            self.tabs[tab].truth.has_cause = true;
-            if !self.tabs[tab].is_frozen {
-                self.rouse(tab, timers_first);
-            }
-        }
-    }
-
-    /// What a tab missed comes now.
-    fn rouse(&mut self, tab: usize, timers_first: bool) {
-        self.tabs[tab].roused_at = self.t;
-        if timers_first {
-            self.rearm(tab);
-        } else {
-            self.at(0, What::Input(tab, Input::Wake));
-        }
-        for input in std::mem::take(&mut self.tabs[tab].inbox) {
-            self.at(0, What::Input(tab, input));
-        }
-        if timers_first {
-            self.at(0, What::Input(tab, Input::Wake));
-        } else {
-            self.rearm(tab);
-        }
-    }
-
     pub fn input_later(&mut self, after_ms: u64, tab: usize, input: Input) {
         self.at(after_ms, What::Input(tab, input));
     }
@@ -354,7 +254,10 @@ impl<'a> World<'a> {
     /// Sets the tab's timer into the queue of events.
     pub fn rearm(&mut self, tab: usize) {
         if let Some((due_mono_ms, number)) = self.tabs[tab].timer {
-            let left_ms = due_mono_ms.saturating_sub(self.now(tab).mono_ms);
+            let mut left_ms = due_mono_ms.saturating_sub(self.now(tab).mono_ms);
+            if self.tabs[tab].is_hidden {
+                left_ms = (self.t + left_ms).next_multiple_of(MINUTE) - self.t;
+            }
             self.at(left_ms, What::Timer { tab, number });
         }
     }
@@ -466,6 +369,9 @@ impl<'a> World<'a> {
         self.note(|| "faults cease".into());
         self.calm_at = Some(self.t);
         self.set_online(true);
+        for tab in 0..self.tabs.len() {
+            self.set_hidden(tab, false);
+        }
         let idle_ms = if self.schedule.ends_idle { self.schedule.lifetime_s * SECOND * 11 / 10 } else { 0 };
         self.at(SETTLE_MS + idle_ms, What::Probe);
     }
