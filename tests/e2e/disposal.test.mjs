@@ -124,7 +124,10 @@ describe("close() ends it, leaves nothing, and what comes later changes nothing,
       });
       assert.ok(alive.closures > 0 && alive.listeners > 0 && alive.channels > 0, JSON.stringify(alive));
       assert.deepEqual([same, signedIn], [true, false]);
+      const began = Date.now();
       const { value, failed } = await page.run((kit) => kit.pending);
+      // And not with the time limit of what was under way.
+      assert.ok(Date.now() - began < 5000, `after ${Date.now() - began} ms`);
       assert.deepEqual(failed ? { code: failed.code } : { value }, ends);
 
       assert.deepEqual(await count(staged), nothing);
