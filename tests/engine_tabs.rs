@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use tokenward::engine::event::{Event, Reason};
 use tokenward::engine::oauth::response::{Member, TokenAnswer};
-use tokenward::engine::session::{Settled, Way};
+use tokenward::engine::session::{Permit, Settled, Way};
 use tokenward::engine::tabs::Signal::{Locked, Refreshed, SignedIn, SignedOut};
 use tokenward::engine::{Output, Ticket, Work};
 
@@ -80,12 +80,12 @@ fn the_others_know_before_the_lock_is_free_and_the_app_after() {
     let restored = || World::queued_to_restore().0;
     let renewed = || World::queued_at_backend(Some("v1")).0;
     for (mut world, answer, expected) in [
-        (restored(), versioned("access-1", None), ["Refreshed Unlock", "SignedIn Event Settle"]),
-        (restored(), answered(401, None), ["Unlock", "Settle"]),
-        (restored(), network_failure(), ["Unlock", "Settle"]),
-        (renewed(), versioned("access-2", None), ["Refreshed Unlock", "Event Settle"]),
-        (renewed(), answered(401, None), ["Unlock", "Event Settle Event"]),
-        (renewed(), network_failure(), ["Unlock", "Event"]),
+        (restored(), versioned("access-1", None), &["Refreshed Unlock", "SignedIn Event", "Settle"][..]),
+        (restored(), answered(401, None), &["Unlock", "Settle"]),
+        (restored(), network_failure(), &["Unlock", "Settle"]),
+        (renewed(), versioned("access-2", None), &["Refreshed Unlock", "Event", "Settle"]),
+        (renewed(), answered(401, None), &["Unlock", "Event", "Settle Event"]),
+        (renewed(), network_failure(), &["Unlock", "Event"]),
     ] {
         world.grant();
         let ticket = world.flight();
@@ -449,4 +449,40 @@ fn a_lifetime_that_the_queue_ate_is_whole() {
     let short = TokenAnswer { expires_in: Member::Number(10.0), ..response("access-2", None) };
     world.answer(answered(200, Some(short)));
     assert!(matches!(world.settled_as(waiter), Some(Settled::Ready(_))));
+}
+
+#[test]
+fn a_timer_that_slept_while_it_stole_asks_anew() {
+    let (mut world, _) = World::queued_at_backend(Some("v1"));
+    world.pass(WAIT_MS);
+    world.stealing();
+    world.now = world.now.plus(10 * MINUTE);
+    world.tick();
+    world.queued();
+}
+
+#[test]
+fn an_end_that_is_doubted_offline_is_told() {
+    let (mut world, waiter) = World::queued_to_restore();
+    world.grant();
+    world.hear(Refreshed);
+    world.set_online(false);
+    world.answer(answered(401, None));
+    assert_eq!(world.settled_as(waiter), Some(Settled::SignedOut));
+}
+
+#[test]
+fn what_is_over_before_it_began_does_not_begin() {
+    let mut world = World::signed_in(options());
+    world.sleep(10 * MINUTE);
+    let permit = world.engine.authorize(world.request(), "GET", None, world.now);
+    assert_eq!(permit, Permit::Wait);
+    // A listener does that, told of something else.
+    world.sign_out();
+    assert_eq!((world.started.len(), world.aborted.len()), (0, 0));
+    let (mut world, waiter) = World::refreshing(options());
+    let ticket = world.flight();
+    world.engine.answered(ticket, &renewed("access-2", None), world.now);
+    world.cancel(waiter);
+    assert_eq!(world.settled_as(waiter), None, "nobody waits for it any more");
 }
