@@ -5,8 +5,8 @@ import { Trace } from "./trace.js";
 import {
   addLogEntry,
   addRequestRow,
-  focusUser,
   isPressed,
+  keepFocus,
   offerStepUp,
   setPressed,
   showSnapshot,
@@ -19,6 +19,10 @@ const FRAME_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 :
 const FOUND = {
   backend: "The backend knew this browser by its cookie and sent an access token.",
   silent: "The authorization server still knew this browser: signed in in a hidden frame, without a question.",
+};
+const RENEWALS = {
+  renewed: "This tab renewed: the backend got a new token for it.",
+  newer: "Another tab renewed: the backend had a newer token already.",
 };
 
 const config = await (await fetch("/config.json")).json();
@@ -39,13 +43,17 @@ ward.install();
 
 /** How the session came to this page, a key of WAYS in view.js; undefined while there is none. */
 let how;
+/** Whether this page signs in, or looks for a session. */
+let signingIn = true;
 /** The event that "Prove it again" is about. */
 let stepUp;
 
 const draw = createTimeline(document.getElementById("timeline"), trace);
 listen();
+listenAround();
 wireButtons();
 await arrive().catch(showError);
+signingIn = false;
 await updateStatus();
 render();
 setInterval(render, FRAME_MS);
@@ -53,8 +61,10 @@ document.body.dataset.ready = "";
 
 function render() {
   const snapshot = ward.snapshot();
-  showSnapshot(snapshot);
-  showUser(ward.user, how);
+  keepFocus(() => {
+    showSnapshot(snapshot);
+    showUser(ward.user, how);
+  });
   draw(snapshot);
 }
 
@@ -74,12 +84,15 @@ async function arrive() {
   }
   const { signedIn, retryable } = await ward.restore();
   if (signedIn) {
-    // The backend is another client than this page, and an ID token says whose it is.
-    came([ward.user?.aud].flat().includes(config.clientId) ? "silent" : "backend");
     addLogEntry("note", FOUND[how]);
   } else {
     addLogEntry("note", retryable ? "No session was found, but not everybody could be asked: reload to try again." : "No session was found.");
   }
+}
+
+/** The backend is another client than this page, and an ID token says whose it is. */
+function found() {
+  return [ward.user?.aud].flat().includes(config.clientId) ? "silent" : "backend";
 }
 
 function came(way) {
@@ -120,6 +133,10 @@ function listen() {
   const lifetime = ({ generation, expiresAt }) =>
     `token #${generation}, ${expiresAt === null ? "no known expiry" : `good until ${timeOfDay(expiresAt)}`}`;
 
+  ward.addEventListener("signedin", () => {
+    came(found());
+    if (!signingIn) addLogEntry("note", `Another tab signed in, or the network came back: looked again. ${FOUND[how]}`);
+  });
   ward.addEventListener("signedout", () => {
     how = undefined;
     offer(undefined);
@@ -138,6 +155,20 @@ function listen() {
   );
   on("stepup", undefined, ({ resource, acrValues, maxAge }) => `${resource} wants ${acrValues}, at most ${maxAge} s old. “Prove it again” gets it`);
   on("insufficientscope", undefined, ({ resource, scope }) => `${resource} wants the scope ${scope}`);
+}
+
+/** Of the world around this tab, which the ward hears of by itself. */
+function listenAround() {
+  addEventListener("offline", () => addLogEntry("note", "The browser is offline: a renewal waits until it is back."));
+  addEventListener("online", () => addLogEntry("note", "The browser is online again."));
+  // An answer of the backend's is the ward's alone, but for its Server-Timing.
+  const backend = new URL(config.session.url, location.href).href;
+  new PerformanceObserver((list) => {
+    for (const { serverTiming = [] } of list.getEntriesByName(backend)) {
+      const renewal = serverTiming.find(({ name }) => name in RENEWALS)?.name;
+      if (renewal) addLogEntry("note", RENEWALS[renewal], { renewal });
+    }
+  }).observe({ type: "resource" });
 }
 
 function offer(event) {
@@ -174,8 +205,7 @@ async function follow(label, method, url, send) {
 async function proveAgain() {
   const event = stepUp;
   try {
-    const { response } = await ward.signIn({ stepUp: event, mode: "popup" });
-    came("sign-in");
+    const { response } = await signInInPopup({ stepUp: event });
     // The repeated request may have been refused as well, which is another event.
     if (stepUp === event) offer(undefined);
     document.getElementById("call-stepup").focus();
@@ -186,10 +216,19 @@ async function proveAgain() {
   }
 }
 
+async function signInInPopup(options) {
+  signingIn = true;
+  try {
+    const signedIn = await ward.signIn({ ...options, mode: "popup" });
+    came("sign-in");
+    return signedIn;
+  } finally {
+    signingIn = false;
+  }
+}
+
 async function signOut(options) {
   const { revoked, notRevoked } = await ward.signOut(options);
-  // The button that had the focus is gone.
-  document.getElementById("sign-in").focus();
   const note = (text) => addLogEntry("note", text);
   note(revoked ? "The server revoked the tokens." : `The server did not confirm the end of: ${notRevoked.join(", ")}.`);
   // oidc-provider answers unsupported_token_type (RFC 7009 section 2.2.1).
@@ -223,11 +262,7 @@ function wireButtons() {
   const prompt = "consent";
 
   on("sign-in", () => ward.signIn({ prompt }));
-  on("sign-in-popup", async () => {
-    await ward.signIn({ prompt, mode: "popup" });
-    came("sign-in");
-    focusUser();
-  });
+  on("sign-in-popup", () => signInInPopup({ prompt }));
   on("sign-in-backend", () => location.assign("/session/sign-in?returnTo=/"));
   on("sign-out", () => signOut());
   on("sign-out-everywhere", () => signOut({ endSession: true }));

@@ -79,8 +79,12 @@ export function setPressed(id, on) {
 
 export const isPressed = (id) => byId(id).getAttribute("aria-pressed") === "true";
 
-/** Also says it to a screen reader whose button has just gone. */
-export const focusUser = () => byId("user").focus();
+/** Changes the page. A button that had the focus may go, perhaps by what another tab did: a screen reader is told. */
+export function keepFocus(change) {
+  const focused = document.activeElement;
+  change();
+  if (focused?.hidden) byId(byId("user").hidden ? "sign-in" : "user").focus();
+}
 
 export function offerStepUp(offered) {
   byId("step-up").hidden = !offered;

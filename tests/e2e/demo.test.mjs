@@ -4,7 +4,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { By, error as webdriverError, until } from "selenium-webdriver";
 import { startDemo } from "../../www/main.mjs";
 import { browser } from "./harness/browsers.mjs";
-import { browserDriver, dist } from "./harness/stage.mjs";
+import { browserDriver, dist, latch } from "./harness/stage.mjs";
 
 const WAIT_MS = 10_000;
 const ANY_PORT = { app: 0, auth: 0, api: 0, other: 0 };
@@ -73,9 +73,10 @@ async function signedIn(how) {
   await storesNothing();
 }
 
+/** But the time of the last sign-out. */
 async function storesNothing() {
-  const stored = await browserDriver().executeScript("return [...Object.keys(localStorage), ...Object.keys(sessionStorage)];");
-  assert.deepEqual(stored, []);
+  const stored = await browserDriver().executeScript("return [...Object.entries(localStorage), ...Object.entries(sessionStorage)];");
+  assert.deepEqual(stored.filter(([name, value]) => !name.startsWith("tokenward.signout ") || !/^\d{13}$/.test(value)), []);
 }
 
 /** Goes to the window that a button opens. */
@@ -217,6 +218,66 @@ test("a sign-out in one tab is one in the other", async () => {
   await browserDriver().switchTo().window(firstTab);
   await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
   assert.equal(await isShown("sign-in"), true);
+});
+
+/** Two tabs, the one that the link opened in front. */
+async function signInWithTwoTabs() {
+  const secondTab = await followTo("another-tab");
+  await find('body[data-ready] #state[data-status="signed_out"]');
+  await browserDriver().switchTo().window(firstTab);
+  await press("sign-in-backend");
+  await press("allow");
+  await signedIn("backend");
+  await browserDriver().switchTo().window(secondTab);
+  await signedIn("backend");
+  return secondTab;
+}
+
+test("a session at the backend is one for all tabs: a sign-in and a sign-out in one are theirs in the other", async () => {
+  const secondTab = await signInWithTwoTabs();
+  await press("call-orders");
+  assert.deepEqual(await attributes(await lastCall("call-orders", "answered")), { status: "200", token: "yes", generation: "1" });
+
+  await browserDriver().executeScript("document.getElementById('sign-out').focus();");
+  await browserDriver().switchTo().window(firstTab);
+  await press("sign-out");
+  await find('#log li[data-event="signedout"][data-reason="sign_out"]');
+  await browserDriver().switchTo().window(secondTab);
+  await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+  await find('#state[data-status="signed_out"]');
+  assert.equal(await (await browserDriver().switchTo().activeElement()).getAttribute("id"), "sign-in");
+  await reload();
+  assert.equal(await isShown("user"), false);
+});
+
+const waitingForLock = () =>
+  browserDriver().executeAsyncScript("navigator.locks.query().then(({ pending }) => arguments[0](pending.length));");
+
+test("two tabs that renew at once cost one refresh, and each says which it was", async (t) => {
+  const { accessTokenTtl } = demo.auth.settings;
+  // So that neither renews by itself meanwhile.
+  demo.auth.settings.accessTokenTtl = 300;
+  t.after(() => (demo.auth.settings.accessTokenTtl = accessTokenTtl));
+  const refreshes = () => demo.auth.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
+  const secondTab = await signInWithTwoTabs();
+  const before = refreshes();
+
+  const { held, release } = latch();
+  const asked = demo.backend.requests.length;
+  demo.backend.faults.token.push({ hold: held });
+  await press("refresh-now");
+  await demo.backend.requests.until((requests) => requests.length > asked);
+  await browserDriver().switchTo().window(firstTab);
+  await press("refresh-now");
+  await browserDriver().wait(async () => (await waitingForLock()) === 1, WAIT_MS, "the other tab does not wait for the lock");
+  assert.equal(demo.backend.requests.length, asked + 1);
+  release();
+  await find('#log li[data-renewal="newer"]');
+  assert.equal(await number("generation"), 2);
+  await browserDriver().switchTo().window(secondTab);
+  await find('#log li[data-renewal="renewed"]');
+  assert.equal(await number("generation"), 2);
+  assert.equal(refreshes(), before + 1);
 });
 
 test("the server signs out by front channel", async () => {

@@ -179,16 +179,21 @@ export function createBackend({
 
   /**
    * The session's access token, and its `version`. `after` names the one that the page has: a newer one is wanted, which
-   * another tab may have got already. An empty `after` comes of a page that does not know.
+   * another tab may have got already. An empty `after` comes of a page that does not know. Which of it was so is in
+   * `Server-Timing`, where the page can read it.
    * @returns {Promise<Answer>}
    */
   async function token({ cookies, params: { after } }) {
     const id = cookies[SESSION];
     const session = sessions.get(id);
     if (!session) return { status: 401, body: {} };
+    let timing = after === undefined ? "kept" : "newer";
     try {
-      const isWanted = after === "" || after === String(session.tokens.version);
-      if (isWanted || isDue(session.tokens)) await renewOnce(session);
+      const isWanted = after === "" || after === String(session.tokens.version) || isDue(session.tokens);
+      if (isWanted) {
+        if (!session.renewal) timing = "renewed";
+        await renewOnce(session);
+      }
     } catch (error) {
       if (!(error instanceof oidc.ResponseBodyError && error.error === "invalid_grant")) throw error;
       sessions.delete(id);
@@ -197,7 +202,11 @@ export function createBackend({
     if (!sessions.has(id)) return { status: 401, headers: { "set-cookie": endCookie() }, body: {} };
     const { access_token, token_type, scope: granted, id_token, version, expiresAt } = session.tokens;
     const expires_in = Math.max(0, Math.floor((expiresAt - Date.now()) / 1000));
-    return { status: 200, body: { access_token, expires_in, token_type, scope: granted, id_token, version: String(version) } };
+    return {
+      status: 200,
+      headers: { "server-timing": timing },
+      body: { access_token, expires_in, token_type, scope: granted, id_token, version: String(version) },
+    };
   }
 
   /** A second use of a rotated refresh token would look like theft, so there is one renewal at a time. */
