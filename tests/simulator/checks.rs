@@ -199,7 +199,10 @@ impl World<'_> {
 
     fn check_revoked(&mut self, tab: usize) {
         // Without locks, tabs end their session themselves, at any time.
-        let was_revoked = self.revoked_at(tab).zip(self.calm_at).is_some_and(|(at, calm_at)| at <= calm_at);
+        let was_revoked = self.revoked_at(tab).zip(self.calm_at).is_some_and(|(at, calm_at)| {
+            // It may read a token that was revoked meanwhile.
+            at.max(self.tabs[tab].truth.family_since) <= calm_at
+        });
         if self.is_awake(tab) && was_revoked && self.tabs[tab].truth.is_signed_in {
             self.violate("after a revocation the session ends", format!("tab {tab}"));
         }

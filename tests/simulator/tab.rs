@@ -88,6 +88,8 @@ pub struct Truth {
     pub session: u32,
     pub is_signed_in: bool,
     pub family: Option<usize>,
+    /// When it came to know that family.
+    pub family_since: u64,
     pub refresh: Option<usize>,
     /// The access tokens that came, and in which session.
     pub tokens: Vec<Held>,
@@ -250,9 +252,11 @@ impl World<'_> {
     pub fn hold(&mut self, tab: usize, access: usize, refresh: Option<usize>, sent: Moment, expires_in_s: u64) {
         let now = self.now(tab);
         let lifetime_ms = expires_in_s * 1_000;
-        let family = self.server.accesses[access].family;
+        let (family, at) = (self.server.accesses[access].family, self.t);
         let truth = &mut self.tabs[tab].truth;
-        truth.family = Some(family);
+        if truth.family.replace(family) != Some(family) {
+            truth.family_since = at;
+        }
         truth.refresh = refresh.or(truth.refresh);
         // Whoever gets a token too late to use it, or the same one, asks again.
         let is_known = truth.tokens.last().is_some_and(|held| held.access == access);
