@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { describe, test } from "node:test";
 import { decodeJwt } from "jose";
-import { assertFailed, assertSignedIn, failure, setClockwork, signInStage } from "./harness/sign-in.mjs";
+import { setClocks } from "./harness/clocks.mjs";
+import { assertFailed, assertSignedIn, failure, signInStage } from "./harness/sign-in.mjs";
 
 const now = () => Math.floor(Date.now() / 1000);
 const foreign = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -165,7 +166,7 @@ describe("keys", () => {
   async function clockwork(t) {
     // No renewal in between.
     const staged = await signInStage(t, { accessTokenTtl: 3600 });
-    await setClockwork(staged);
+    await setClocks(staged);
     const fetched = () => staged.auth.jwksRequests.filter(({ headers }) => headers.origin === staged.app.origin).length;
     return { ...staged, fetched };
   }

@@ -43,7 +43,7 @@ const restore = ({ page }, more) =>
         channels: tally.channels() - 1,
         history: history.length - length,
         moved: location.href !== href,
-        stored: Object.keys(sessionStorage).length + Object.keys(localStorage).length,
+        stored: kit.stored().length,
       },
     };
   }, more);

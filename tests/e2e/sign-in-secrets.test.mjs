@@ -23,7 +23,7 @@ const partsInMemory = ({ page, auth }) => page.run((kit, tokens) => kit.canary.p
 
 async function assertNowhereElse({ page, auth }, expected = {}) {
   assert.deepEqual(await page.run((kit, tokens) => kit.canary.placesOutside(kit, tokens), auth.issuedTokens), []);
-  const counted = await page.run((kit) => Object.keys(sessionStorage).length + Object.keys(localStorage).length);
+  const counted = await page.run((kit) => kit.stored().length);
   assert.equal(counted, expected.stored ?? 0);
 }
 

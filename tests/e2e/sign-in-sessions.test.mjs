@@ -1,7 +1,8 @@
 // Sign-ins beside one another, over a running session, and through a sign-out.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assertFailed, assertNobody, assertSignedIn, failure, press, setClockwork, signInStage } from "./harness/sign-in.mjs";
+import { setClocks } from "./harness/clocks.mjs";
+import { assertFailed, assertNobody, assertSignedIn, failure, press, signInStage } from "./harness/sign-in.mjs";
 import { inTab, newTab } from "./harness/sessions.mjs";
 import { browserDriver, latch } from "./harness/stage.mjs";
 
@@ -71,7 +72,7 @@ describe("over a running session, by popup:", () => {
   async function requestWaits(t) {
     const staged = await signInStage(t);
     const { auth, page, byPopup } = staged;
-    await setClockwork(staged);
+    await setClocks(staged);
     assertSignedIn(await byPopup());
     const { held, release } = latch();
     auth.faults.token = [{ hold: held }];

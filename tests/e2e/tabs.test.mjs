@@ -59,6 +59,8 @@ describe("a sign-out in one tab", () => {
     const [{ at }] = said;
     assert.ok(Math.abs(Date.now() - at) < 60_000);
     assert.deepEqual(said, [{ tokenward: "signout", scope: `${auth.issuer} spa`, at }]);
+    // For a page that is not told.
+    assert.deepEqual(await page.run(() => Object.entries(localStorage)), [[`tokenward.signout ${auth.issuer} spa`, String(at)]]);
     assert.equal((await page.run((kit) => (kit.ward.install(), kit.call()))).status, 401);
   });
 

@@ -24,17 +24,6 @@ export async function toPopup() {
   return () => driver.switchTo().window(opener);
 }
 
-/** The page's clocks can be set on, by `kit.later(seconds)`. To be called before the library is loaded. */
-export const setClockwork = ({ page }) =>
-  page.run((kit) => {
-    const { now } = Date;
-    const mono = performance.now.bind(performance);
-    let skew = 0;
-    kit.later = (seconds) => void (skew += seconds * 1000);
-    Date.now = () => now() + skew;
-    performance.now = () => mono() + skew;
-  });
-
 /**
  * A stage where signing in takes one call. The server asks nothing, unless `autoLogin` is set to `false`.
  * @param {import("node:test").TestContext} t

@@ -97,11 +97,14 @@ const kit = {
     }
   },
 
+  /** What is in storage, but for the time of a sign-out. */
+  stored: () => [...Object.keys(sessionStorage), ...Object.keys(localStorage)].filter((key) => !key.startsWith("tokenward.signout ")),
+
   /** What anybody could see of a sign-in. */
   look: () => ({
     signedIn: kit.ward.signedIn,
     user: kit.ward.user,
-    stored: [...Object.keys(sessionStorage), ...Object.keys(localStorage)],
+    stored: kit.stored(),
     url: location.href,
     types: kit.eventTypes(),
   }),
