@@ -227,3 +227,26 @@ fn nothing_is_sent_where_nothing_is_set_up() {
     assert_eq!((world.started.len(), world.revoking.len(), world.running.len()), (0, 0, 0));
     assert_eq!(world.signed_out, [(1, vec!["access_token"])]);
 }
+
+#[test]
+fn another_user_s_session_at_the_backend_is_taken_up() {
+    let mut world = restored(session_options(), Way::Session, identified("access-1", None, "user-1"));
+    world.sleep(10 * MINUTE);
+    world.must_wait(None);
+    world.answer(identified_renewal("access-2", None, "user-2"));
+    assert_eq!(world.sign_out_reason(), Some(Reason::UserChanged));
+    assert_eq!((world.restores, world.access_token()), (1, None));
+    world.restore(Way::Session);
+    world.answer(identified_renewal("access-3", None, "user-2"));
+    assert_eq!((world.user(), world.restores), (Some("user-2"), 1));
+}
+
+#[test]
+fn what_a_backend_gave_is_its_own_to_revoke() {
+    let options = Options { issuer: None, client_id: None, ..with_url(session_options(), "issuer", "") };
+    let mut world = restored(options, Way::Session, response("access-1", None));
+    world.sign_out();
+    let (ticket, _) = world.revoking.pop().expect("the backend is told");
+    world.answer_ticket(ticket, answered(204, None));
+    assert_eq!(world.signed_out, [(1, vec![])]);
+}

@@ -213,12 +213,14 @@ impl Engine {
         if reason == Reason::SignOut {
             self.session.outputs.push(Output::Signal(Signal::SignedOut));
         }
+        // What a backend gave is its own to revoke.
+        let is_ours = !self.session.is_backends() || self.revocations.has_endpoint();
         let (refresh, access) = self.session.end(reason, None);
         // The refresh token first: with it, the server usually revokes the rest.
         if let Some(token) = refresh {
             self.revocations.ask(id, self.session.ticket(), token.expose(), "refresh_token", now);
         }
-        if let Some(token) = access {
+        if let Some(token) = access.filter(|_| is_ours) {
             self.revocations.ask(id, self.session.ticket(), token.expose(), "access_token", now);
         }
         // The tab that signed out has told the backend; by now there may be a new session.

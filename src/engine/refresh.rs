@@ -236,6 +236,10 @@ impl Session {
             let attempt = self.retry.as_ref().map_or(1, |retry| retry.attempt.saturating_add(1));
             self.note(&failure, attempt, None, now);
             self.end(reason, failure.error);
+            if reason == Reason::UserChanged && way == Way::Session {
+                // The backend's session is another one now, and a good one.
+                self.outputs.push(Output::Restore);
+            }
         } else {
             self.failed(failure, after_ms, now);
         }

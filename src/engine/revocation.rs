@@ -39,6 +39,11 @@ impl Revocations {
         Self { client_id, timeout_ms, ..Self::default() }
     }
 
+    /// Whether there is somebody to ask.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.client_id.is_some()
+    }
+
     /// Asks the server to revoke a token that was signed out.
     pub(super) fn ask(&mut self, sign_out: SignOutId, ticket: Ticket, token: &str, hint: Hint, now: Moment) {
         let body = self.client_id.as_ref().map(|client_id| request::revocation(client_id, token, hint));

@@ -71,6 +71,9 @@ export function readOptions(given) {
   if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {
     ...options,
+    // As parsed: they say which wards are of one session.
+    endpoints,
+    session,
     // In the order of the engine's KEYS.
     urls: [
       ...Object.keys(ENDPOINTS).map((name) => endpoints[name]),
