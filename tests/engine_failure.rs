@@ -42,7 +42,7 @@ fn final_outcomes_end_the_session() {
         (resolved("invalid_grant"), Reason::RefreshRejected, Some("invalid_grant")),
         (rejected("invalid_grant"), Reason::RefreshRejected, Some("invalid_grant")),
         (rejected("login_required"), Reason::LoginRequired, Some("login_required")),
-        (rejected("weird"), Reason::Misconfigured, Some("weird")),
+        (rejected("access_denied"), Reason::Misconfigured, Some("access_denied")),
     ];
     for (exchange, reason, error) in rows {
         assert_eq!(outcome(&exchange), Outcome::Final(reason), "{exchange:?}");
@@ -95,6 +95,10 @@ fn transient() -> Vec<(Exchange, Cause, Option<&'static str>)> {
         (answered(302, None), Cause::Malformed, None),
         (answered(400, None), Cause::Malformed, None),
         (answered(401, None), Cause::Malformed, None),
+        // A gateway's, whatever it says.
+        (answered(404, Some(error_response("not_found"))), Cause::OauthError, Some("not_found")),
+        (refused_with("rate_limit_exceeded"), Cause::OauthError, Some("rate_limit_exceeded")),
+        (answered(200, Some(error_response("maintenance"))), Cause::OauthError, Some("maintenance")),
         (answered(404, Some(TokenAnswer::default())), Cause::Malformed, None),
         (answered(400, Some(response("access-2", Some("refresh-2")))), Cause::Malformed, None),
         (invalid_grant_by_a_broken_server, Cause::ServerError, Some("invalid_grant")),

@@ -4,11 +4,12 @@
 mod common;
 
 use common::*;
-use tokenward::engine::Work;
 use tokenward::engine::event::Reason;
 use tokenward::engine::failure::{Cause, Exchange};
 use tokenward::engine::oauth::response::TokenAnswer;
 use tokenward::engine::session::{Permit, Settled, Way};
+use tokenward::engine::tabs::Signal;
+use tokenward::engine::{Output, Work};
 
 fn both_options() -> Options {
     Options { restores_silently: true, ..session_options() }
@@ -249,4 +250,63 @@ fn what_a_backend_gave_is_its_own_to_revoke() {
     let (ticket, _) = world.revoking.pop().expect("the backend is told");
     world.answer_ticket(ticket, answered(204, None));
     assert_eq!(world.signed_out, [(1, vec![])]);
+}
+
+/// Signed out of a backend's session, which was not confirmed yet.
+fn leaving() -> World {
+    let mut world = restored(session_options(), Way::Session, response("access-1", None));
+    world.sign_out();
+    world.signals.clear();
+    world
+}
+
+#[test]
+fn the_session_that_the_user_left_is_not_found_again() {
+    // A tab that was opened meanwhile has found it.
+    let mut world = leaving();
+    world.hear(Signal::SignedIn);
+    let (ticket, _) = world.revoking.iter().find(|(_, work)| *work == Work::EndSession).expect("told");
+    world.answer_ticket(*ticket, answered(204, None));
+    assert_eq!((world.restores, &world.signals[..]), (0, &[Signal::SignedOut][..]));
+    world.hear(Signal::SignedIn);
+    assert_eq!(world.restores, 1, "the next one is another");
+
+    let mut world = leaving();
+    let (ticket, _) = world.revoking.iter().find(|(_, work)| *work == Work::EndSession).expect("told");
+    world.answer_ticket(*ticket, answered(503, None));
+    world.hear(Signal::SignedIn);
+    assert_eq!((world.restores, &world.signals[..]), (0, &[][..]), "the backend may still know it");
+}
+
+#[test]
+fn servers_and_tabs_hear_of_a_sign_out_before_a_lock_is_free() {
+    let mut world = restored(session_options(), Way::Session, response("access-1", None));
+    world.sleep(10 * MINUTE);
+    world.must_wait(None);
+    world.engine.sign_out(Reason::SignOut, world.now);
+    let first = world.engine.take_outputs();
+    assert!(matches!(first.last(), Some(Output::Unlock(_))), "{first:?}");
+    let urgent = world.engine.take_urgent();
+    let ends = |output: &Output| matches!(output, Output::Start(_, Work::EndSession));
+    assert!(urgent.iter().any(ends), "{urgent:?}");
+    assert!(!urgent.iter().any(|output| matches!(output, Output::Event(_) | Output::Settle(..))));
+    world.engine.sign_out(Reason::SignOut, world.now);
+    assert!(matches!(world.engine.take_urgent().first(), Some(Output::Signal(Signal::SignedOut))));
+    assert!(matches!(world.engine.take_outputs().first(), Some(Output::Settle(..))), "the app, later");
+}
+
+#[test]
+fn a_network_that_comes_and_goes_is_no_reason_to_hurry() {
+    let mut world = World::signed_in(options());
+    world.sleep(10 * MINUTE);
+    world.must_wait(None);
+    for _ in 0..1_000 {
+        if !world.running.is_empty() {
+            world.answer(network_failure());
+        }
+        world.set_online(false);
+        world.pass(10);
+        world.set_online(true);
+    }
+    assert!(world.started.len() <= 41, "{} requests in 10 s", world.started.len());
 }

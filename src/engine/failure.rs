@@ -163,6 +163,11 @@ fn oauth_error(error: &str) -> Outcome {
         // RFC 6749 section 4.1.2.1 and RFC 8628 section 3.5: by their definition not the end.
         "server_error" | "temporarily_unavailable" | "slow_down" => Outcome::Transient(Cause::ServerError),
         "use_dpop_nonce" => Outcome::UseDpopNonce,
-        _ => Outcome::Final(Reason::Misconfigured),
+        // Registered codes; what else is of their form comes from gateways (`not_found`, `rate_limit_exceeded`).
+        "access_denied" => Outcome::Final(Reason::Misconfigured),
+        _ if ["invalid_", "unauthorized_", "unsupported_"].iter().any(|known| error.starts_with(known)) => {
+            Outcome::Final(Reason::Misconfigured)
+        }
+        _ => Outcome::Transient(Cause::OauthError),
     }
 }

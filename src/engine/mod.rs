@@ -128,6 +128,10 @@ pub struct Engine {
     server: Server,
     /// When the server's keys were last fetched.
     keys_fetched: Option<Moment>,
+    /// The backend was told that the session is over, and has not confirmed it.
+    ending: Option<Ticket>,
+    /// Another tab has found a session since: perhaps that one.
+    doubted: bool,
 }
 
 impl Engine {
@@ -136,7 +140,17 @@ impl Engine {
         let Setup { config, resources, revoke_as, client, server } = setup;
         let revocations = Revocations::new(revoke_as, config.request_timeout_ms);
         let session = Session::new(config, seed, online);
-        Self { resources, session, revocations, sign_outs: 0, client, server, keys_fetched: None }
+        Self {
+            resources,
+            session,
+            revocations,
+            sign_outs: 0,
+            client,
+            server,
+            keys_fetched: None,
+            ending: None,
+            doubted: false,
+        }
     }
 
     /// The rule a URL falls under. `href` is the URL as the browser's parser serialised it.
@@ -226,7 +240,10 @@ impl Engine {
         // The tab that signed out has told the backend; by now there may be a new session.
         if self.server.endpoint(Endpoint::Session).is_some() && reason == Reason::SignOut {
             let work = self.server.endpoint(Endpoint::SessionEnd).map(|_| Work::EndSession);
-            self.revocations.begin(id, self.session.ticket(), work, "session", now);
+            let ticket = self.session.ticket();
+            self.ending = work.as_ref().map(|_| ticket);
+            self.doubted = false;
+            self.revocations.begin(id, ticket, work, "session", now);
         }
         self.revocations.finish(id);
         id
@@ -234,6 +251,12 @@ impl Engine {
 
     /// A piece of IO ended.
     pub fn answered(&mut self, ticket: Ticket, exchange: &Exchange, now: Moment) {
+        if self.ending == Some(ticket) && revocation::is_confirmed(exchange.status()) {
+            if self.doubted && self.is_ending() {
+                self.session.outputs.push(Output::Signal(Signal::SignedOut));
+            }
+            self.ending = None;
+        }
         self.revocations.answered(ticket, exchange.status());
         self.session.answered(ticket, exchange, now);
     }
@@ -253,10 +276,18 @@ impl Engine {
         self.session.lock_lost(ticket, refused, now);
     }
 
+    /// Whether nothing began since the user left a session that the backend may still know.
+    fn is_ending(&self) -> bool {
+        let is_last = |ticket: Ticket| ticket.epoch == self.session.stamp().epoch;
+        self.ending.is_some_and(is_last) && !self.session.signed_in()
+    }
+
     /// Another tab said so.
     pub fn heard(&mut self, signal: Signal, now: Moment) {
         match signal {
             Signal::SignedOut => self.signed_out_elsewhere(None, None, now),
+            // The user has just left the session that was found there.
+            Signal::SignedIn if self.is_ending() => self.doubted = true,
             other => self.session.heard(other, now),
         }
     }
@@ -298,6 +329,19 @@ impl Engine {
             self.session.outputs = session.split_off(at.saturating_add(1));
         }
         if session.is_empty() { core::mem::take(&mut self.revocations.outputs) } else { session }
+    }
+
+    /// What there is to do even while a lock is being let go of: the servers and the other tabs are told of a sign-out at
+    /// once, since the page may be left.
+    pub fn take_urgent(&mut self) -> Vec<Output> {
+        let session = core::mem::take(&mut self.session.outputs);
+        let mut urgent = Vec::new();
+        for output in session {
+            let is_signal = matches!(output, Output::Signal(_));
+            if is_signal { &mut urgent } else { &mut self.session.outputs }.push(output);
+        }
+        urgent.append(&mut self.revocations.outputs);
+        urgent
     }
 
     /// What is known and planned.

@@ -3,7 +3,7 @@
 use crate::engine::event::{Event, FailureDetail, Past, Reason, Why};
 use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
 use crate::engine::oauth::request;
-use crate::engine::schedule::{Moment, backoff_ms};
+use crate::engine::schedule::{BACKOFF_FLOOR_MS, Moment, backoff_ms};
 use crate::engine::session::{Session, Way, wall};
 use crate::engine::tabs::{Signal, Stage};
 use crate::engine::{Output, Ticket, Work};
@@ -18,6 +18,8 @@ pub(super) struct Flight {
     pub(super) until_mono_ms: u64,
     /// Waits for the lock that ended too late to mean anything.
     pub(super) late_waits: u8,
+    /// The same of the waits with it.
+    pub(super) late_settles: u8,
     /// Whether somebody got the lock while this one takes it.
     pub(super) robs: bool,
     /// How often the lock was lost.
@@ -98,6 +100,7 @@ impl Session {
             stage,
             until_mono_ms: 0,
             late_waits: 0,
+            late_settles: 0,
             robs: false,
             lost: 0,
             sent: now,
@@ -310,7 +313,8 @@ impl Session {
             self.outputs.push(Output::Restore);
         }
         if let Some(retry) = self.retry.as_mut().filter(|_| is_back) {
-            retry.if_awaited = now.later(retry.not_before);
+            // A network that comes and goes is no reason to hurry.
+            retry.if_awaited = now.later(retry.not_before).later(retry.last.plus(BACKOFF_FLOOR_MS));
             retry.if_idle = retry.if_awaited;
         }
         self.tick(now);

@@ -60,11 +60,10 @@ impl Revocations {
         self.asked.push(Asked { ticket, sign_out, hint, deadline_mono_ms, confirmed: false, unanswered: false });
     }
 
-    /// The server answered, or did not (`None`). RFC 7009 section 2.2: 200 whether or not it knew the token. A backend
-    /// may say 204.
+    /// The server answered, or did not (`None`).
     pub(super) fn answered(&mut self, ticket: Ticket, status: Option<u16>) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.ticket == ticket) {
-            asked.confirmed = matches!(status, Some(200 | 204));
+            asked.confirmed = is_confirmed(status);
             asked.unanswered = status.is_none();
             asked.deadline_mono_ms = u64::MAX;
             let sign_out = asked.sign_out;
@@ -114,4 +113,9 @@ impl Revocations {
         });
         self.outputs.push(Output::SignedOut(sign_out, left, reached));
     }
+}
+
+/// RFC 7009 section 2.2: 200 whether or not it knew the token. A backend may say 204.
+pub(super) fn is_confirmed(status: Option<u16>) -> bool {
+    matches!(status, Some(200 | 204))
 }

@@ -110,7 +110,8 @@ pub fn refresh_after_ms(lifetime_ms: u64, refresh_in_ms: Option<u64>, rng: &mut 
     (after >= MIN_SCHEDULED_MS).then_some(after)
 }
 
-const BACKOFF_FLOOR_MS: u64 = 250;
+/// The shortest pause after a failure.
+pub(super) const BACKOFF_FLOOR_MS: u64 = 250;
 /// The first ceiling and the last, while requests wait.
 const BACKOFF_MS: (u64, u64) = (1_000, 10_000);
 /// While none does: the token's lead time is left, and an endpoint in trouble must not be met by every client at once.

@@ -105,9 +105,14 @@ impl Session {
         let Some(flight) = &mut self.flight else { return };
         let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > MAX_LATENESS_MS;
         match flight.stage {
-            Stage::Queued | Stage::Stealing | Stage::Settling if late && flight.late_waits < MAX_LATE_WAITS => {
+            Stage::Queued | Stage::Stealing if late && flight.late_waits < MAX_LATE_WAITS => {
                 flight.late_waits = flight.late_waits.saturating_add(1);
                 self.requeue(now);
+            }
+            // What became of the lock meanwhile has yet to be heard.
+            Stage::Settling if late && flight.late_settles < MAX_LATE_WAITS => {
+                flight.late_settles = flight.late_settles.saturating_add(1);
+                flight.until_mono_ms = now.mono_ms.saturating_add(SETTLE_MS);
             }
             Stage::Queued => {
                 self.outputs.push(Output::Unlock(flight.ticket));

@@ -31,10 +31,17 @@ export class Tabs {
     this.#step = step;
     if (!scope.trim()) return;
     this.#lastSignOut = lastSignOut(scope);
-    this.#channel = openChannel();
+    try {
+      this.#channel = openChannel();
+    } catch {
+      // A browser that blocks storage may block channels with it.
+      return;
+    }
     this.#channel.onmessage = ({ data }) => {
       const signal = SIGNALS.indexOf(data?.tokenward);
       if (signal < 0 || data.scope !== scope) return;
+      // What is known already may be of the session before.
+      if (data.at <= this.#lastSignOut) return;
       if (data.at > this.#lastSignOut) this.#lastSignOut = data.at;
       step(HEARD, data, signal);
     };

@@ -376,7 +376,10 @@ export class TokenWard extends EventTarget {
       (epoch, number) => this.#tabs.lock(epoch, number),
       (epoch, number) => this.#tabs.lock(epoch, number, true),
       (_, number) => this.#tabs.unlock(number),
-      () => this.restore().catch(() => {}),
+      () =>
+        Promise.resolve(this.#restoring)
+          .then(() => this.restore())
+          .catch(() => {}),
     ];
     return {
       wall: wallClock,

@@ -103,8 +103,12 @@ impl Driver {
     /// Does all there is to do. Reentrant: what a listener causes is done by the outermost call, in order.
     pub(super) fn drain(self: &Rc<Self>) {
         if !self.draining.replace(true) {
-            while self.has_work() {
-                let outputs = self.engine().take_outputs();
+            loop {
+                let waits = self.unlocking_ms(self.now()) > 0;
+                let outputs = if waits { self.engine().take_urgent() } else { self.engine().take_outputs() };
+                if outputs.is_empty() {
+                    break;
+                }
                 for output in outputs {
                     self.perform(output);
                 }
@@ -112,10 +116,6 @@ impl Driver {
             self.draining.set(false);
         }
         self.arm();
-    }
-
-    fn has_work(&self) -> bool {
-        self.unlocking_ms(self.now()) == 0 && self.engine().has_output()
     }
 
     fn unlocking_ms(&self, now: Moment) -> u64 {

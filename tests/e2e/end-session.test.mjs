@@ -171,6 +171,26 @@ describe("at the backend", () => {
     assert.deepEqual(await page.run((kit) => kit.ward.restore()), { signedIn: false, retryable: false });
   });
 
+  // The page may be left in the next moment.
+  for (const [what, queued] of [["under way", false], ["waiting for the lock", true]]) {
+    test(`signOut() and close() at once, with a renewal ${what}: the backend is told`, async (t) => {
+      const staged = await backed(t);
+      const { backend, page } = staged;
+      backend.faults.token = [{ hang: true }];
+      await page.run(async (kit, queued) => {
+        const hold = (held) => navigator.locks.request(`tokenward ${location.origin}/session/token `, () => (held(), new Promise(() => {})));
+        if (queued) await new Promise(hold);
+        kit.ward.refresh().catch(() => {});
+      }, queued);
+      if (!queued) await backend.requests.until((requests) => requests.filter(({ route }) => route === "token").length === 2);
+      await page.run((kit) => {
+        kit.ward.signOut().catch(() => {});
+        kit.ward.close();
+      });
+      await backend.requests.until(() => signOuts(staged).some(({ status }) => status === 204));
+    });
+  }
+
   test("without signOutUrl it is reported, and goes on", async (t) => {
     const session = { url: "/session/token" };
     const staged = await backed(t, { session });

@@ -165,7 +165,7 @@ export function createBackend({
     try {
       const response = await oidc.authorizationCodeGrant(await configure(), url, begun.checks);
       const id = randomId();
-      sessions.set(id, { tokens: { ...tokensOf(response, requestedAt), version: 1 } });
+      sessions.set(id, { tokens: { ...tokensOf(response, requestedAt), version: randomId() } });
       // Strict: the page asks for its tokens itself, from its own origin.
       const cookie = `${SESSION}=${id}; HttpOnly; SameSite=Strict; Path=${PATH}`;
       return { status: 303, headers: { location: begun.returnTo, "set-cookie": cookie } };
@@ -189,7 +189,7 @@ export function createBackend({
     if (!session) return { status: 401, body: {} };
     let timing = after === undefined ? "kept" : "newer";
     try {
-      const isWanted = after === "" || after === String(session.tokens.version) || isDue(session.tokens);
+      const isWanted = after === "" || after === session.tokens.version || isDue(session.tokens);
       if (isWanted) {
         if (!session.renewal) timing = "renewed";
         await renewOnce(session);
@@ -205,7 +205,7 @@ export function createBackend({
     return {
       status: 200,
       headers: { "server-timing": timing },
-      body: { access_token, expires_in, token_type, scope: granted, id_token, version: String(version) },
+      body: { access_token, expires_in, token_type, scope: granted, id_token, version },
     };
   }
 
@@ -220,8 +220,7 @@ export function createBackend({
   async function renew(session) {
     const requestedAt = Date.now();
     const response = await oidc.refreshTokenGrant(await configure(), session.tokens.refresh_token);
-    const version = session.tokens.version + 1;
-    session.tokens = { ...session.tokens, ...tokensOf(response, requestedAt), version };
+    session.tokens = { ...session.tokens, ...tokensOf(response, requestedAt), version: randomId() };
   }
 
   /** @returns {Promise<Answer>} */
