@@ -143,3 +143,28 @@ describe(`${TABS} tabs with one session at a server that takes a refresh token o
     });
   }
 });
+
+test("without Web Locks: each asks the backend, which renews once, and nobody is signed out", async (t) => {
+  const staged = await backed(t);
+  const { backend, page } = staged;
+  const enter = async () => {
+    await page.run(() => void Object.defineProperty(navigator, "locks", { value: undefined }));
+    assert.equal(await join(staged), true);
+  };
+  await enter();
+  const tab = await newTab();
+  await inTab(tab, async () => {
+    await page.visit();
+    await enter();
+  });
+  const { held, release } = latch();
+  backend.faults.token = [{ hold: held }, { hold: held }];
+  const renew = () => page.run((kit) => void (kit.renewed = kit.ended(kit.ward.refresh())));
+  const renewed = () => page.run(async (kit) => [(await kit.renewed).failed?.code ?? null, kit.ward.signedIn]);
+  await renew();
+  await inTab(tab, renew);
+  await backend.requests.until(() => asked(staged).length === 4);
+  release();
+  assert.deepEqual([await renewed(), await inTab(tab, renewed)], [[null, true], [null, true]]);
+  assert.equal(refreshes(staged).length, 1);
+});
