@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::engine::event::Reason;
-use crate::engine::failure::{Exchange, Outcome, outcome};
+use crate::engine::failure::{Cause, Exchange, Outcome, outcome};
 use crate::engine::oauth::authorization::{self, is_openid};
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::{Identity, check};
@@ -142,7 +142,11 @@ impl Engine {
                 check(claims, self.server.issuer.as_ref(), &self.client.id, transaction, now.wall_ms)
                     .map_err(|claim| Fault::new("id_token_invalid", claim))
             }
-            other => Err(refused(exchange, matches!(other, Outcome::Final(_)))),
+            // A code is good once: an error that a session would outlive ends a sign-in.
+            other => {
+                let is_final = matches!(other, Outcome::Final(_) | Outcome::Transient(Cause::OauthError));
+                Err(refused(exchange, is_final))
+            }
         }
     }
 
