@@ -229,17 +229,9 @@ pub fn server_metadata(data: &[u8]) {
     let mut source = Source(data);
     let metadata = source.object(&metadata().0);
     let mut world = World::new(issuer_options());
-    let endpoints = [
-        Endpoint::Token,
-        Endpoint::Revocation,
-        Endpoint::Authorization,
-        Endpoint::Pushed,
-        Endpoint::Jwks,
-        Endpoint::EndSession,
-    ];
     let result = world.engine.discovered(&metadata);
     assert!(result.is_err() || metadata.is("issuer", ISSUER), "another issuer's");
-    for endpoint in endpoints {
+    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| !endpoint.name().is_empty()) {
         let url = world.engine.endpoint(endpoint).ok();
         let Some(url) = url.as_ref().map(|url| url.expose()) else { continue };
         assert!(result.is_ok(), "taken from metadata that were refused");

@@ -176,20 +176,19 @@ impl Session {
             self.renewed_elsewhere |= flight.reads;
         }
         self.unlock(&flight);
+        // What another tab got came between, or has yet to come.
+        let is_doubtful = match &outcome {
+            Outcome::Final(_) => self.renewed_elsewhere && way == Way::Session,
+            Outcome::Accepted(grant) => flight.reads && self.is_known(grant),
+            _ => false,
+        };
+        if is_doubtful && !flight.is_repeated && self.online {
+            self.start(Some(way), now, true);
+            return;
+        }
         let restoring = !self.signed_in();
         let (mut ends, mut after_ms) = (None, None);
         let cause = match outcome {
-            // What another tab got came between, or has yet to come.
-            Outcome::Final(_)
-                if self.renewed_elsewhere && way == Way::Session && !flight.is_repeated && self.online =>
-            {
-                self.start(Some(way), now, true);
-                return;
-            }
-            Outcome::Accepted(grant) if flight.reads && !flight.is_repeated && self.online && self.is_known(&grant) => {
-                self.start(Some(way), now, true);
-                return;
-            }
             // Without an ID token the frame's answer may be anybody's.
             Outcome::Accepted(grant) if way == Way::Silent && self.identity().is_some() && grant.identity.is_none() => {
                 Cause::Malformed

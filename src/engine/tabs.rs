@@ -42,7 +42,7 @@ const STEAL_MS: u64 = 5_000;
 /// Longer than it takes a tab to hear that its lock was stolen.
 const SETTLE_MS: u64 = 500;
 /// A timer that is later than this was asleep with its page, and so may have been the holder of the lock.
-const MAX_LATENESS_MS: u64 = 2_000;
+const LATE_TIMER_MS: u64 = 2_000;
 /// Timers of a page that nobody sees may always be late.
 const MAX_LATE_WAITS: u8 = 2;
 /// A browser that takes every lock away is asked no more.
@@ -103,7 +103,7 @@ impl Session {
     /// The wait for the lock, or with it, has lasted as long as it may.
     pub(super) fn waited(&mut self, now: Moment) {
         let Some(flight) = &mut self.flight else { return };
-        let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > MAX_LATENESS_MS;
+        let late = now.mono_ms.saturating_sub(flight.until_mono_ms) > LATE_TIMER_MS;
         match flight.stage {
             Stage::Queued | Stage::Stealing if late && flight.late_waits < MAX_LATE_WAITS => {
                 flight.late_waits = flight.late_waits.saturating_add(1);

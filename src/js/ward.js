@@ -78,8 +78,6 @@ const patches = new WeakMap();
 /** The authorization response that the page's address held. */
 let callback;
 
-const SIGNAL = 7;
-
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
 
@@ -350,7 +348,7 @@ export class TokenWard extends EventTarget {
       running.delete(number);
       this.#core?.replied(epoch, number, how, answer);
     };
-    // By `Errand`.
+    // By `Errand`, which ends with the signals.
     const errands = [
       (_, number) => {
         running.get(number)?.abort();
@@ -390,7 +388,7 @@ export class TokenWard extends EventTarget {
         return navigator?.onLine !== false;
       },
       claims: (token) => part(token, 1),
-      run: (errand, epoch, number) => (errand < SIGNAL ? errands[errand](epoch, number) : this.#tabs.tell(errand - SIGNAL)) === true,
+      run: (errand, epoch, number) => (errand < errands.length ? errands[errand](epoch, number) : this.#tabs.tell(errand - errands.length)) === true,
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, endpoint, body, maxBytes) => {
         const signal = begin(number);

@@ -15,17 +15,6 @@ use crate::engine::session::Way;
 use crate::engine::tabs::Signal;
 use crate::engine::token::Secret;
 
-const ENDPOINTS: [Endpoint; 8] = [
-    Endpoint::Token,
-    Endpoint::Revocation,
-    Endpoint::Authorization,
-    Endpoint::Pushed,
-    Endpoint::Jwks,
-    Endpoint::EndSession,
-    Endpoint::Session,
-    Endpoint::SessionEnd,
-];
-
 /// All but the last, which says more.
 const SIGNALS: [Signal; 3] = [Signal::SignedIn, Signal::Refreshed, Signal::Locked];
 
@@ -73,7 +62,7 @@ impl Core {
         let found: Result<Option<Secret>, Fault> = match step {
             // The URL of an endpoint, by its place in `Endpoint`.
             8 => {
-                let endpoint = ENDPOINTS.get(number as usize).copied().unwrap_or(Endpoint::Token);
+                let endpoint = Endpoint::ALL.get(number as usize).copied().unwrap_or(Endpoint::Token);
                 engine.endpoint(endpoint).map(Some)
             }
             // The bytes `a` in base64url, and as `at_hash`.

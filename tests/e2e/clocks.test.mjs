@@ -95,11 +95,17 @@ describe("a clock that was wrong from the start:", () => {
   }
 });
 
+/** Somebody is signed in, and the page's clocks can be moved. */
+async function signedIn(t) {
+  const staged = await stage(t);
+  await setClocks(staged);
+  await staged.page.signIn();
+  return staged;
+}
+
 describe("a clock that is set while a session goes on:", () => {
   test("forward: one refresh, since the token may have expired, and no more", async (t) => {
-    const staged = await stage(t);
-    await setClocks(staged);
-    await staged.page.signIn();
+    const staged = await signedIn(t);
     await move(staged, { wall: HOURS_MS });
     await assertServed(staged, 1);
     await lapse(staged);
@@ -108,9 +114,7 @@ describe("a clock that is set while a session goes on:", () => {
   });
 
   test("back: the token is used to its end, and not longer", async (t) => {
-    const staged = await stage(t);
-    await setClocks(staged);
-    await staged.page.signIn();
+    const staged = await signedIn(t);
     await move(staged, { wall: -HOURS_MS });
     const { statuses, types } = await look(staged);
     assert.deepEqual([statuses, types], [[200], ["signedin"]]);
@@ -120,9 +124,7 @@ describe("a clock that is set while a session goes on:", () => {
   });
 
   test("back, and then asleep: what no clock can tell, the API does", async (t) => {
-    const staged = await stage(t);
-    await setClocks(staged);
-    await staged.page.signIn();
+    const staged = await signedIn(t);
     await move(staged, { wall: -HOURS_MS });
     await move(staged, { wall: 2 * TTL_MS });
     staged.api.refuseNext(5);
@@ -131,9 +133,7 @@ describe("a clock that is set while a session goes on:", () => {
   });
 
   test("forward and back and forward: a refresh for each time it looks expired, and everybody is served", async (t) => {
-    const staged = await stage(t);
-    await setClocks(staged);
-    await staged.page.signIn();
+    const staged = await signedIn(t);
     for (const refreshes of [1, 2, 3]) {
       await move(staged, { wall: 2 * HOURS_MS });
       await assertServed(staged, refreshes);

@@ -19,6 +19,18 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Token,
+        Self::Revocation,
+        Self::Authorization,
+        Self::Pushed,
+        Self::Jwks,
+        Self::EndSession,
+        Self::Session,
+        Self::SessionEnd,
+    ];
+
     /// The member of the metadata that names it (RFC 8414 section 2; RFC 9126 section 5; RP-Initiated Logout 1.0 section
     /// 2.1); empty for a backend's.
     pub fn name(self) -> &'static str {
