@@ -296,6 +296,12 @@ export interface SignInOptions {
   signal?: AbortSignal;
 }
 
+/** What {@link TokenWard.install} patches. */
+export interface InstallOptions {
+  /** Of the page's own origin: a frame's, to patch it as well. To be repeated after the frame has loaded. Default: the page. */
+  window?: typeof globalThis;
+}
+
 export interface SignInResult {
   /** The answer to the repeated request, with `stepUp`; `null` without, or if its body could be sent only once. */
   response: Response | null;
@@ -434,10 +440,11 @@ export class TokenWard extends EventTarget {
   restore(): Promise<RestoreResult>;
 
   /**
-   * Patches `globalThis.fetch`. A second call does nothing. A wrapper of `fetch` that was there before is called with the
-   * `Authorization` header; {@link fetch} calls the one that was there when this module was loaded.
+   * Patches `fetch`. A second call for the same window does nothing. A wrapper of `fetch` that was there before is called
+   * with the `Authorization` header; {@link fetch} calls the one that was there when this module was loaded.
+   * @throws {TypeError} `invalid_option`: names the key
    */
-  install(): this;
+  install(options?: InstallOptions): this;
 
   /** Takes the patch back. Where others have wrapped it since, theirs stay and ours passes everything through. */
   uninstall(): this;

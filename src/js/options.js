@@ -105,6 +105,9 @@ export function readSignIn(given) {
   return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: Object.entries(extraParams).flat().map(String) };
 }
 
+/** Reads what `install()` was given. */
+export const readInstall = (given = {}) => read(given, "options", "", { window: "any" });
+
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");
   const copy = {};

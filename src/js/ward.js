@@ -25,7 +25,8 @@ import {
   open,
   wallClock,
 } from "./natives.js";
-import { readOptions, readSignIn } from "./options.js";
+import { readInstall, readOptions, readSignIn } from "./options.js";
+import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
 import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
@@ -72,9 +73,6 @@ const isAt = (url) => {
   return location.origin === origin && location.pathname === pathname;
 };
 
-/** Every patch, by its function. */
-const patches = new WeakMap();
-
 /** The authorization response that the page's address held. */
 let callback;
 
@@ -96,7 +94,8 @@ export class TokenWard extends EventTarget {
     failed: (error) => this.#failed(error),
   };
   #fetch = intercept((...args) => nativeFetch(...args), this.#gate);
-  #patch;
+  /** By the window that is patched. */
+  #patches = new Map();
   /** The request whose refusal Core is told of. */
   #refused;
   /** The refused request that a step-up event is about. */
@@ -210,24 +209,24 @@ export class TokenWard extends EventTarget {
     return this.#fetch;
   }
 
-  install() {
+  install(options) {
+    const { window = globalThis } = readInstall(options);
     this.#alive();
-    if (!this.#patch) {
-      const next = globalThis.fetch;
+    // A frame that went elsewhere is another realm behind the same window.
+    if (this.#patches.get(window)?.realm !== window.Promise) {
       const gate = { ...this.#gate };
-      this.#patch = { next, gate, fetch: intercept(next, gate) };
-      patches.set(this.#patch.fetch, this.#patch);
-      globalThis.fetch = this.#patch.fetch;
+      this.#patches.set(window, { realm: window.Promise, gate });
+      patch(window, "fetch", gate, (next) => intercept(next, gate));
     }
     return this;
   }
 
   uninstall() {
-    if (this.#patch) {
-      this.#patch.gate.core = this.#patch = undefined;
-      // On top may be one that was taken back while another ward's stood on it.
-      for (let patch; (patch = patches.get(globalThis.fetch)) && !patch.gate.core; ) globalThis.fetch = patch.next;
+    for (const [window, { gate }] of this.#patches) {
+      gate.core = undefined;
+      unpatch(window, "fetch");
     }
+    this.#patches.clear();
     return this;
   }
 
