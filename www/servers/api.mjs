@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
 import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
+import { mediaAt } from "./media.mjs";
 
 const EXPOSED = ["WWW-Authenticate"];
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
@@ -84,9 +85,12 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
     record.tokenExpired = verdict?.expired ?? false;
     record.tokenId = verdict?.payload?.jti ?? null;
 
-    const { status, headers, ...rest } = answer(new URL(request.url, issuer), record, verdict);
+    const { status, headers, media, ...rest } = answer(new URL(request.url, issuer), record, verdict);
     record.status = status;
-    sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    if (media) {
+      const own = { "content-type": media.type, "content-length": media.bytes.length, "cache-control": "no-store" };
+      response.writeHead(status, { ...cors, ...own, ...headers }).end(media.bytes);
+    } else sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
     requests.changed();
   }
 
@@ -130,8 +134,10 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
           status: Number(url.searchParams.get("status") ?? 302),
           headers: { location: url.searchParams.get("to") },
         };
-      default:
-        return { status: 404 };
+      default: {
+        const media = mediaAt(url.pathname, record.headers.range);
+        return media ? { status: media.status, headers: media.headers, media } : { status: 404 };
+      }
     }
   }
 

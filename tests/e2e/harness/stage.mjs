@@ -107,6 +107,7 @@ async function startServers(servers, { connect, auth, backend, headers, frames }
       ...headers,
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
+        media: [servers.api.origin],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
