@@ -242,6 +242,8 @@ export class TokenWard extends EventTarget {
       unpatch(window, "fetch");
     }
     this.#patches.clear();
+    this.#lender?.close();
+    this.#lender = undefined;
     return this;
   }
 
@@ -326,7 +328,6 @@ export class TokenWard extends EventTarget {
   /** Gives up whatever is under way. */
   #end() {
     this.#tabs.close();
-    this.#lender?.close();
     this.#closing.abort(new TokenWardError("closed"));
   }
 
