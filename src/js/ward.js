@@ -26,7 +26,7 @@ import {
   open,
   wallClock,
 } from "./natives.js";
-import { readInstall, readOptions, readSignIn, readTicket } from "./options.js";
+import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
 import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
 import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
@@ -111,7 +111,8 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #tabs;
-  #lender;
+  /** By the window that they lend for. */
+  #lenders = new Map();
   #restoring;
   #handling;
   #user = null;
@@ -242,8 +243,8 @@ export class TokenWard extends EventTarget {
       unpatch(window, "fetch");
     }
     this.#patches.clear();
-    this.#lender?.close();
-    this.#lender = undefined;
+    for (const { lender } of this.#lenders.values()) lender.close();
+    this.#lenders.clear();
     return this;
   }
 
@@ -266,15 +267,21 @@ export class TokenWard extends EventTarget {
     return loan.access_token;
   }
 
-  async connectServiceWorker() {
-    this.#alive();
-    this.#lender ??= new Lender({
-      look: () => this.#core?.step(LEND, ANY_TOKEN),
-      lend: (after) => this.#lend(after),
-      mark: () => [this.#core?.stamp(), this.user],
-      heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
-    });
-    await this.#lender.connect(this.#closing.signal, this.#core.step(TIMEOUT_MS));
+  async connectServiceWorker(options) {
+    const { window = globalThis, name = "" } = readConnection(options);
+    const timeoutMs = this.#alive().step(TIMEOUT_MS);
+    let lender = this.#lenders.get(window);
+    if (lender?.realm !== window.Promise) {
+      const ward = {
+        look: () => this.#core?.step(LEND, ANY_TOKEN),
+        lend: (after) => this.#lend(after),
+        mark: () => [this.#core?.stamp(), this.user],
+        heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
+      };
+      lender = { realm: window.Promise, lender: new Lender(window, name, ward) };
+      this.#lenders.set(window, lender);
+    }
+    await lender.lender.connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
@@ -364,7 +371,7 @@ export class TokenWard extends EventTarget {
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
-    this.#lender?.tell();
+    for (const { lender } of this.#lenders.values()) lender.tell();
     this.dispatchEvent(Object.assign(event, detail));
   }
 

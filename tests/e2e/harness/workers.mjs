@@ -1,4 +1,5 @@
 // A stage whose page has a service worker.
+import { randomUUID } from "node:crypto";
 import { browserDriver, stage } from "./stage.mjs";
 
 /** As {@link stage}; no worker outlives the test. `kit` has `register()`, `connect()` and `element()`. */
@@ -14,6 +15,28 @@ export async function workerStage(t, options) {
     ),
   );
   await page.run(setUp);
+  return staged;
+}
+
+const PICTURE = "/v1/picture.svg";
+/** Each time another one: pages keep those they have. */
+const pictureOf = ({ api }) => `${api.origin}${PICTURE}?${randomUUID()}`;
+
+/** Asks for one as an element does, and gives the event that says how it went. */
+export const picture = (staged) => staged.page.run((kit, url) => kit.ways.img(url), pictureOf(staged));
+
+/** Asks, and how it was {@link asked}. */
+export const ask = (staged) => staged.page.run((kit, url) => void (kit.picture = kit.ways.img(url)), pictureOf(staged));
+export const asked = ({ page }) => page.run((kit) => kit.picture);
+
+/** Which requests had a token. */
+export const tokens = ({ api }) => api.requests.map(({ tokenReceived }) => tokenReceived);
+
+/** A page that is signed in and connected. */
+export async function connected(t, { signIn, ...options } = {}) {
+  const staged = await workerStage(t, options);
+  await staged.page.signIn(signIn);
+  await staged.page.run((kit) => kit.connect());
   return staged;
 }
 
@@ -34,18 +57,24 @@ export const setUp = (kit) => {
     await kit.ward.connectServiceWorker();
   };
 
-  /** Which run of the worker's script answers. */
-  kit.born = () =>
+  /** Tells the worker something and resolves with its answer. */
+  const ask = (message, answer) =>
     new Promise((resolve) => {
       const listen = ({ data }) => {
-        if (!data.born) return;
+        if (!(answer in data)) return;
         navigator.serviceWorker.removeEventListener("message", listen);
-        resolve(data.born);
+        resolve(data[answer]);
       };
       navigator.serviceWorker.addEventListener("message", listen);
       navigator.serviceWorker.startMessages();
-      navigator.serviceWorker.controller.postMessage("born");
+      navigator.serviceWorker.controller.postMessage(message);
     });
+
+  /** Which run of the worker's script answers. */
+  kit.born = () => ask("born", "born");
+
+  /** The worker's token has expired. */
+  kit.expire = () => ask({ laterMs: 3_600_000 }, "moved");
 
   /** Adds an element and resolves with the name of the event that says how it went. */
   const element = (name, properties, events = ["load", "error"]) =>
