@@ -355,9 +355,9 @@ export class TokenWard extends EventTarget {
   /** The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in. */
   async #lend(after, signal) {
     const since = monotonicClock();
-    signal?.throwIfAborted();
     // A sign-in that is under way will say more.
     await (this.#handling ?? this.#restoring)?.catch(() => {});
+    signal?.throwIfAborted();
     for (;;) {
       const loan = this.#alive().step(LEND, after);
       if (loan !== true) return loan;

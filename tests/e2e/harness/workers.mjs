@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { browserDriver, stage } from "./stage.mjs";
 
 /** As {@link stage}; no worker outlives the test. `kit` has `register()`, `connect()` and `element()`. */
-export async function workerStage(t, options) {
+export async function workerStage(t, { worker = "/worker.js", ...options } = {}) {
   const staged = await stage(t, options);
   const { page } = staged;
   t.after(() =>
@@ -14,7 +14,7 @@ export async function workerStage(t, options) {
          .then(() => done(), () => done());`,
     ),
   );
-  await page.run(setUp);
+  await page.run(setUp, worker);
   return staged;
 }
 
@@ -41,13 +41,13 @@ export async function connected(t, { signIn, ...options } = {}) {
 }
 
 /** To be run again in a page that was loaded anew. */
-export const setUp = (kit) => {
+export const setUp = (kit, script = "/worker.js") => {
   const policy = window.trustedTypes?.createPolicy("test", { createScriptURL: (url) => url });
   const trusted = (url) => policy?.createScriptURL(url) ?? url;
 
   /** Resolves when the worker is active. */
   kit.register = async (more = {}) => {
-    const url = `/worker.js?${new URLSearchParams({ api: kit.api.origin, ...more })}`;
+    const url = `${script}?${new URLSearchParams({ api: kit.api.origin, ...more })}`;
     kit.registration = await navigator.serviceWorker.register(trusted(url), { type: "module" });
     await navigator.serviceWorker.ready;
   };
