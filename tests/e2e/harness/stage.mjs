@@ -109,6 +109,7 @@ async function startServers(servers, { connect, auth, backend, headers, handlers
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
         media: [servers.api.origin],
+        code: [servers.api.origin],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
