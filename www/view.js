@@ -24,8 +24,8 @@ const WAYS = {
 };
 
 const WORKERS = {
-  connected: "The service worker is connected.",
-  unavailable: "There is no service worker: what these three ask for goes without a token.",
+  connected: "Through the service worker:",
+  unavailable: "There is no service worker here, so without a token:",
 };
 
 const byId = (id) => document.getElementById(id);
