@@ -46,12 +46,18 @@ function summary(samples) {
   return { median: quantile(0.5), bestTenth: quantile(0.1) };
 }
 
+function shuffled(list) {
+  return list
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
 async function measure(cases, { calls, warmUps, rounds, run }) {
   const samples = new Map(cases.map(({ name }) => [name, []]));
   for (let round = 0; round < warmUps + rounds; round += 1) {
-    // All cases in each round, each time from another one on, so that noise hits all alike.
-    for (let step = 0; step < cases.length; step += 1) {
-      const next = cases[(round + step) % cases.length];
+    // All cases in each round, each time in another order, so that noise and the garbage of others hit all alike.
+    for (const next of shuffled(cases)) {
       const us = await run(next, calls);
       if (round >= warmUps) samples.get(next.name).push(us);
     }
