@@ -6,6 +6,7 @@ const LONG_LIST = 10_000;
 const LISTED = "https://api.example.test/v1";
 // Each call appends a number: a browser remembers what it made of a string that it has seen before.
 const MATCHING = `${LISTED}/orders?page=`;
+const ORDERS = `${LISTED}/orders/`;
 const OTHER_ORIGIN = "https://cdn.example.test/v1/orders?page=";
 const OTHER_PATH = "https://api.example.test/v2/orders?page=";
 
@@ -24,11 +25,17 @@ const NATIVE = {
   post: (at) => stub(MATCHING + at, { ...post(), headers: { "content-type": JSON_TYPE, authorization: BEARER } }),
 };
 
-const matching = (form, library, call) => ({
+const matching = (form, library, call, url = MATCHING) => ({
   name: `${form}.${library}`,
   call,
-  wanted: { url: MATCHING, bearer: BEARER, body: form === "post" ? BODY : undefined },
+  wanted: { url, bearer: BEARER, body: form === "post" ? BODY : undefined },
 });
+
+/** No path is called twice. */
+function newPaths(fetch) {
+  let orders = 0;
+  return () => fetch(ORDERS + (orders += 1));
+}
 
 /** One case for each form of this `fetch`. */
 export const forms = (library, fetch) =>
@@ -100,6 +107,7 @@ export async function ownCases(notes) {
   return [
     ...Object.entries(NATIVE).map(([form, call]) => matching(form, "native", call)),
     ...forms("tokenward", short),
+    matching("plain", "tokenwardPaths", newPaths(short), ORDERS),
     matching("plain", "tokenwardLong", FORMS.plain(long)),
     other("native", OTHER_ORIGIN, (at) => stub(OTHER_ORIGIN + at)),
     other("origin", OTHER_ORIGIN, (at) => short(OTHER_ORIGIN + at)),
