@@ -111,6 +111,7 @@ async function measure() {
       "/tokenward/": dist,
       "/frames/worker.native/": frame,
       "/frames/worker.passThrough/": frame,
+      "/frames/worker.tokenward/": frame,
     },
     handlers: [countingServer(counts)],
     // An isolated page gets a clock of 5 µs; others get one of 100 µs.
