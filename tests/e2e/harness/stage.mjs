@@ -71,10 +71,11 @@ export function latch() {
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  * @param {Record<string, string>} [options.headers] more headers of the page's files
  * @param {boolean} [options.frames] the page may frame the authorization server
+ * @param {import("../../../www/servers/static.mjs").Handler[]} [options.handlers] asked first by the app's server
  */
 export async function stage(
   t,
-  { accessTokenTtl = 30, connect = [], auth = {}, backend = false, headers = {}, frames = true } = {},
+  { accessTokenTtl = 30, connect = [], auth = {}, backend = false, headers = {}, frames = true, handlers = [] } = {},
 ) {
   const servers = {};
   t.after(async () => {
@@ -85,7 +86,7 @@ export async function stage(
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, headers, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, headers, frames, handlers });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
@@ -99,7 +100,7 @@ async function closeOthers() {
   await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, backend, headers, frames }) {
+async function startServers(servers, { connect, auth, backend, headers, frames, handlers }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
     mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
@@ -110,7 +111,7 @@ async function startServers(servers, { connect, auth, backend, headers, frames }
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
-    handlers: [(...request) => servers.backend?.handle(...request)],
+    handlers: [...handlers, (...request) => servers.backend?.handle(...request)],
     routes: { "GET /client.json": () => ({ issuer: servers.auth.issuer, clientId: "spa" }) },
   });
   const { origin } = servers.app;
