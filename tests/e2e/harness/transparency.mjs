@@ -51,7 +51,7 @@ export async function mirrored(t, options) {
 /** As source: what a table is in the page. A row is a function, or an object with `run`, `answer`, `targets`. */
 export function source(table, targets) {
   const rows = Object.entries(table).map(([name, row]) => {
-    const { run, answer, targets: own = targets } = typeof row === "function" ? { run: row } : row;
+    const { run, answer, targets: own = targets } = typeof row === "function" || typeof row === "string" ? { run: row } : row;
     return `${JSON.stringify(name)}: { run: ${run}, answer: ${JSON.stringify(answer)}, targets: ${JSON.stringify(own)} }`;
   });
   return `{ ${rows.join(",\n")} }`;

@@ -119,6 +119,8 @@ function tools(log, world, url) {
     text: (string, name = "text") => ({ toString: () => (log.push(`${name}.toString`), string) }),
     /** The same URL as the first time, and other ones later. */
     turning: (...urls) => ({ toString: () => (log.push("toString"), urls.length > 1 ? urls.shift() : urls[0]) }),
+    /** Of what the mirror answers. */
+    digest: "sha256-qfdNHsNuvesto/blhoCQzSotILPcynti9gMEsdPZ70I=",
     bytes: (length = 300) => Uint8Array.from({ length }, (_, at) => at * 7),
     relative: (from) => from.slice(location.origin.length),
     sibling: (target) => url.replace(/^.*?(?=\/id[a-z]\d+x)/, world.bases[target]),
