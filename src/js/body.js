@@ -5,14 +5,15 @@ const { toString } = URLSearchParams.prototype;
 
 /**
  * A body that can be sent twice and that the app cannot change meanwhile; undefined for one that has to be made a Request of.
- * Each sending serialises a FormData anew, what a stream gives is gone, and other objects are read as strings.
+ * Each sending serialises a FormData anew, what a stream gives is gone, a buffer may be one that `fetch` does not take, and
+ * other objects are read as strings.
  */
 export function lasting(body, realm) {
   if (body === null || typeof body === "string" || body instanceof realm.Blob) return body;
   if (body instanceof realm.URLSearchParams) return new realm.URLSearchParams(apply(toString, body, []));
-  if (body instanceof realm.ArrayBuffer) return new Uint8Array(body).slice();
-  if (isView(body) && body.buffer instanceof realm.ArrayBuffer) {
-    return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
+  const { buffer = body, byteOffset, byteLength } = isView(body) ? body : {};
+  if (buffer instanceof realm.ArrayBuffer && buffer.byteLength && !buffer.resizable) {
+    return new Uint8Array(buffer, byteOffset, byteLength).slice();
   }
 }
 

@@ -31,13 +31,13 @@ export const intercept = (next, gate, realm, free) =>
       try {
         const target = readInput(args[0]);
         const href = parse(target, realm);
-        const init = args[1] ?? {};
+        const init = args[1];
         // Lists hold http: and https: only, and fetch has its own word for an init that is no object.
-        rule = /^http/.test(href) && Object(init) === init ? core.findRule(href) : -1;
+        rule = /^http/.test(href) && (init == null || Object(init) === init) ? core.findRule(href) : -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
-          request = prepare(target, href, args[1], realm);
+          request = prepare(target, href, init, realm);
           code = core.authorize(rule, request.method, request.flags, ANY_TOKEN);
           if (code === WAIT) request = request.hold();
         }

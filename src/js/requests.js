@@ -92,7 +92,10 @@ export function prepare(target, href, init, realm) {
     flags: headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0,
     signal,
     send(authorization) {
-      if (authorization !== undefined) (copy.headers ??= new realm.Headers()).set(AUTHORIZATION, authorization);
+      if (authorization !== undefined) {
+        if (headers) headers.set(AUTHORIZATION, authorization);
+        else copy.headers = { authorization };
+      }
       return [href, copy];
     },
     /** For a request that has to wait: what is wrong with it shows at once, and its body is taken now. */
