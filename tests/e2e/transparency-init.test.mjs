@@ -1,5 +1,6 @@
 // Every member of an init: what arrives, what is read and how often, and what is wrong with it.
-import { OURS, transparent } from "./harness/transparency.mjs";
+import assert from "node:assert/strict";
+import { OURS, later, transparent } from "./harness/transparency.mjs";
 
 /** `{ cache: ["reload"] }` becomes rows of one member each. */
 const each = (members, row = (init) => ({ run: `(fetch, url, t) => fetch(url, ${init})` })) =>
@@ -9,14 +10,14 @@ transparent("the init", each({
   method: ["'GET'", "'get'", "'HEAD'", "'head'", "'POST'", "'post'", "'Put'", "'DELETE'", "'delete'", "'PATCH'", "'OPTIONS'"],
   cache: ["'default'", "'no-store'", "'reload'", "'no-cache'", "'force-cache'", "'only-if-cached'", "'NO-STORE'", "''", "null", "7"],
   credentials: ["'omit'", "'same-origin'", "'include'", "'Include'", "null"],
-  mode: ["'cors'", "'same-origin'", "'CORS'", "'telepathy'", "'navigate'", "'websocket'", "null"],
+  mode: ["'cors'", "'CORS'", "'telepathy'", "'navigate'", "'websocket'", "null"],
   redirect: ["'follow'", "'error'", "'manual'", "'Follow'", "null"],
   referrer: ["''", "'about:client'", "'/some/page'", "'http://['", "'https://other.example/'", "null", "7", "new URL(location.origin + '/a')"],
   referrerPolicy: [
     "''", "'no-referrer'", "'no-referrer-when-downgrade'", "'same-origin'", "'origin'", "'strict-origin'", "'origin-when-cross-origin'",
     "'strict-origin-when-cross-origin'", "'unsafe-url'", "'never'", "null",
   ],
-  integrity: ["''", "'sha256-AAAA'", "'nonsense'", "null", "7"],
+  integrity: ["''", "'nonsense'", "null", "7"],
   keepalive: ["true", "false", "0", "''", "'yes'", "null", "{}"],
   priority: ["'high'", "'low'", "'auto'", "'urgent'", "null"],
   duplex: ["'half'", "'full'", "null"],
@@ -109,6 +110,17 @@ transparent("an init is read as often and in the same order:", {
       },
       method: "PUT",
     })),
+  "headers with a wrong name": {
+    run: (fetch, url, t) => fetch(url, t.getters({ headers: { "a b": "1" }, method: "PUT" })),
+    differs: {
+      why: "what comes after them is not read: the names are checked as they are read",
+      targets: OURS,
+      check(native, patched) {
+        assert.deepEqual(patched.outcome, native.outcome);
+        assert.deepEqual(patched.log, native.log.filter((entry) => entry !== "init.method"));
+      },
+    },
+  },
   "headers of no kind stop it": (fetch, url, t) => fetch(url, t.getters({ headers: 7, method: "PUT" })),
   "a body with a GET does not": (fetch, url, t) => fetch(url, t.spy({ body: "leaves" })),
   "an input that throws comes first": (fetch, url, t) =>
@@ -159,11 +171,28 @@ transparent("the cache alone:", {
   "has it not": { run: (fetch, url) => fetch(url, { cache: "only-if-cached", mode: "same-origin" }), targets: ["own, listed", "waiting", "own"], token: false },
 });
 
+transparent("what is known at once to fail:", {
+  "another origin in same-origin mode": { run: (fetch, url) => fetch(url, { mode: "same-origin" }), differs: { ...later, targets: ["listed"] } },
+  "another origin in same-origin mode, in a Request": {
+    run: (fetch, url) => fetch(new Request(url, { mode: "same-origin" })),
+    differs: { ...later, targets: ["listed"] },
+  },
+}, ["listed", "own, listed", "refused", "not listed", "other"]);
+
+/** The browser compares the refusal with it, and nobody else is told that it was one. */
+const unanswered = {
+  why: "the refusal itself fails it, unseen",
+  targets: ["refused"],
+  check: (native, patched) => {
+    assert.equal(patched.outcome.settled.rejected.name, "TypeError");
+    assert.deepEqual(patched.arrived, []);
+  },
+};
 transparent("integrity:", {
-  right: (fetch, url, t) => fetch(url, { integrity: t.digest }),
-  wrong: (fetch, url) => fetch(url, { integrity: "sha256-gpv0mIQeslW+BaXmRVcx8UVFrSe2I9hOvhVl5Z4XOnw=" }),
-  "one of two is right": (fetch, url, t) => fetch(url, { integrity: `sha256-AAAA ${t.digest}` }),
-  "right, in a Request": (fetch, url, t) => fetch(new Request(url, { integrity: t.digest })),
-  "wrong, with a body": (fetch, url) => fetch(url, { method: "POST", body: "leaves", integrity: "sha256-AAAA" }),
-  "right, with a body": (fetch, url, t) => fetch(url, { method: "POST", body: "leaves", integrity: t.digest }),
+  "right": { run: (fetch, url, t) => fetch(url, { integrity: t.digest }), differs: unanswered },
+  "wrong": { run: (fetch, url) => fetch(url, { integrity: "sha256-AAAA" }), differs: unanswered },
+  "one of two is right": { run: (fetch, url, t) => fetch(url, { integrity: `sha256-AAAA ${t.digest}` }), differs: unanswered },
+  "right, in a Request": { run: (fetch, url, t) => fetch(new Request(url, { integrity: t.digest })), differs: unanswered },
+  "wrong, with a body": { run: (fetch, url) => fetch(url, { method: "POST", body: "leaves", integrity: "sha256-AAAA" }), differs: unanswered },
+  "right, with a body": { run: (fetch, url, t) => fetch(url, { method: "POST", body: "leaves", integrity: t.digest }), differs: unanswered },
 });

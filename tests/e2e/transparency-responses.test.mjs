@@ -7,7 +7,6 @@ const answers = (list, run = get) => Object.fromEntries(Object.entries(list).map
 transparent("an answer", {
   ...answers(Object.fromEntries([200, 201, 203, 204, 205, 206, 300, 304, 400, 403, 404, 405, 409, 410, 429, 500, 502, 503].map((status) => [`${status}`, { status }]))),
   ...answers({
-    "401 about something else": { status: 401, headers: { "www-authenticate": 'Tea realm="pot"' } },
     "without a body": { body: "" },
     "of 200 kB": { body: "tea ".repeat(200) },
     "as JSON": { headers: { "content-type": "application/json" }, body: '{"tea":1}' },
@@ -16,6 +15,12 @@ transparent("an answer", {
     "with a header twice": { headers: { "x-tea": ["black", "green"] } },
     "with an encoding it has not": { headers: { "content-encoding": "gzip" } },
   }),
+  "401 about something else": {
+    run: get,
+    answer: { status: 401, headers: { "www-authenticate": 'Tea realm="pot"' } },
+    // Across origins nobody can tell what it is about.
+    targets: ["own, listed", "refused", "waiting", "not listed"],
+  },
   "of a HEAD": (fetch, url) => fetch(url, { method: "HEAD" }),
   "read as JSON": { run: (fetch, url) => fetch(url).then((answer) => answer.json()), answer: { body: "[1]" } },
   "read as JSON that is none": { run: (fetch, url) => fetch(url).then((answer) => answer.json()), answer: { body: "tea" } },
