@@ -97,8 +97,8 @@ function check({ token = true, different, unseen }, { target, native, patched },
   assert.deepEqual(there.log, here.log);
   if (unseen) return;
   assert.deepEqual(calls(there), calls(here));
-  const native = preflights(here);
-  assert.deepEqual(preflights(there, listed && token, native), native);
+  const asked = preflights(here);
+  assert.deepEqual(preflights(there, listed && token, asked), asked);
 }
 
 /** What was refused has to have come again, unless nothing did. */
