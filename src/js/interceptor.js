@@ -1,5 +1,5 @@
 import { TokenWardError } from "./errors.js";
-import { Object, Promise, apply, monotonicClock } from "./natives.js";
+import { Object, Promise, Proxy, apply, monotonicClock } from "./natives.js";
 import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
@@ -16,50 +16,52 @@ const { then } = Promise.prototype;
 
 /**
  * A `fetch` that authorises what `gate.core` says and leaves the rest to `next`, with the very same arguments. Without
- * `gate.core` it leaves everything.
+ * `gate.core` it leaves everything. It is a proxy, so that whatever else there is to see is as `next` has it.
  *
  * @param gate `core`; `refusing(call)`: what is refused from now on; `wait(after, since, signal)`: resolves with the stamp
- * to go on after, or rejects; `failed(error)`:
- * the error to reject with
+ * to go on after, or rejects; `failed(error)`: the error to reject with
+ * @param realm of the window whose `fetch` this is, see `realmOf()`
+ * @param free may be called as a method of anything
  */
-export function intercept(next, gate) {
-  const intercepted = {
-    fetch(input) {
+export const intercept = (next, gate, realm, free) =>
+  new Proxy(next, {
+    apply(_, receiver, args) {
+      if (free) receiver = undefined;
       const { core } = gate;
-      const args = arguments;
-      if (!core || args.length === 0) return apply(next, this, args);
+      // `fetch` reads nothing if it is called on something else.
+      if (!core || !args.length || (receiver != null && receiver !== realm.window)) return apply(next, receiver, args);
       let request, code, rule;
       try {
-        const target = readInput(input);
-        const href = parse(target);
-        const init = args[1] ?? {};
+        const target = readInput(args[0]);
+        const href = parse(target, realm);
+        const init = args[1];
         // Lists hold http: and https: only, and fetch has its own word for an init that is no object.
-        rule = /^http/.test(href) && Object(init) === init ? core.findRule(href) : -1;
+        rule = /^http/.test(href) && (init == null || Object(init) === init) ? core.findRule(href) : -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
-          request = prepare(target, href, args[1]);
+          request = prepare(target, href, init, realm);
           code = core.authorize(rule, request.method, request.flags, ANY_TOKEN);
           if (code === WAIT) request = request.hold();
         }
       } catch (error) {
-        return Promise.reject(gate.failed(error));
+        return realm.Promise.reject(gate.failed(error));
       }
-      if (!request) return apply(next, this, args);
-      const call = { gate, core, next, receiver: this, rule, request };
-      if (code === SEND) return authorised(call, core.authorization(), core.stamp());
-      if (code === WAIT) return waiting(call);
-      return apply(next, this, request.send(undefined, true));
+      if (!request) return apply(next, receiver, args);
+      const call = { gate, core, next, receiver, realm, rule, request };
+      if (!request.signal?.aborted) {
+        if (code === SEND) return authorised(call, core.authorization(), core.stamp());
+        if (code === WAIT) return realm.Promise.resolve(waiting(call));
+      }
+      return apply(next, receiver, request.send(undefined, true));
     },
-  };
-  return intercepted.fetch;
-}
+  });
 
 /** Sends, and looks at a refusal. */
 function authorised(call, authorization, stamp) {
-  const { next, receiver, request } = call;
+  const { next, receiver, realm, request } = call;
   const answer = apply(next, receiver, request.send(authorization));
-  return apply(then, Promise.resolve(answer), [
+  return apply(then, realm.Promise.resolve(answer), [
     (response) => (isRefusal(response) ? refused(call, stamp, response) : response),
   ]);
 }
@@ -80,7 +82,7 @@ function waiting(call) {
  * Waits until the request may go with a token newer than `after`, or as it is, and lets it `go` in the same breath: a
  * moment later the session may be another one.
  */
-async function permitted({ gate, core, rule, request }, after, go) {
+export async function permitted({ gate, core, rule, request }, after, go) {
   const since = monotonicClock();
   for (;;) {
     const code = core.authorize(rule, request.method, request.flags, after);
@@ -119,7 +121,7 @@ async function refused(call, stamp, response) {
 
 const isRefusal = ({ status }) => status === 401 || status === 403;
 
-const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
+export const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
   core.refused(rule, request.method, request.flags, stamp, repeated, {
     status,
     challenge: headers.get("www-authenticate"),

@@ -8,6 +8,17 @@ const TYPES = {
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
   source: [(value) => /string|object/.test(typeof value), "must be a URL, bytes or a module"],
+  // Of another origin it has a `self` as well, and nothing else that could be read.
+  window: [
+    (value) => {
+      try {
+        return value.self === value && typeof value.fetch === "function";
+      } catch {
+        return false;
+      }
+    },
+    "must be a window of this origin",
+  ],
   any: [() => true],
 };
 
@@ -122,7 +133,7 @@ export function readSignIn(given) {
 }
 
 /** Reads what `install()` was given. */
-export const readInstall = (given = {}) => read(given, "options", "", { window: "any" });
+export const readInstall = (given = {}) => read(given, "options", "", { window: "window" });
 
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");

@@ -24,6 +24,7 @@ import {
   nativeFetch,
   navigator,
   open,
+  realmOf,
   wallClock,
 } from "./natives.js";
 import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
@@ -100,7 +101,7 @@ export class TokenWard extends EventTarget {
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
   };
-  #fetch = intercept((...args) => nativeFetch(...args), this.#gate);
+  #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
   /** By the window that is patched. */
   #patches = new Map();
   /** The request whose refusal Core is told of. */
@@ -228,11 +229,12 @@ export class TokenWard extends EventTarget {
   install(options) {
     const { window = globalThis } = readInstall(options);
     this.#alive();
-    // A frame that went elsewhere is another realm behind the same window.
-    if (this.#patches.get(window)?.realm !== window.Promise) {
+    // A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype.
+    const realm = Object.getPrototypeOf(window);
+    if (this.#patches.get(window)?.realm !== realm) {
       const gate = { ...this.#gate };
-      this.#patches.set(window, { realm: window.Promise, gate });
-      patch(window, "fetch", gate, (next) => intercept(next, gate));
+      patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
+      this.#patches.set(window, { realm, gate });
     }
     return this;
   }
@@ -240,7 +242,11 @@ export class TokenWard extends EventTarget {
   uninstall() {
     for (const [window, { gate }] of this.#patches) {
       gate.core = undefined;
-      unpatch(window, "fetch");
+      try {
+        unpatch(window, "fetch");
+      } catch {
+        // A frame that is at another origin now.
+      }
     }
     this.#patches.clear();
     for (const { lender } of this.#lenders.values()) lender.close();
