@@ -269,7 +269,8 @@ export function patchXhr(window, gate) {
       clearTimeout(timer);
       for (const [event, state] of events) {
         call.shown = state;
-        dispatch(event.target, event);
+        // In Chromium an event stays stopped.
+        fire(event.target, event.type, event);
         if (stopped.aborted) return;
       }
       call.shown = undefined;

@@ -4,23 +4,25 @@ import { describe, test } from "node:test";
 import { stage } from "./harness/stage.mjs";
 import { startXhrServer } from "./harness/xhr-server.mjs";
 
-/** A page with a patched XMLHttpRequest, `kit.xhr` from page/xhr.js, and `kit.url`. */
-async function prepare(t, state, options) {
+/** A page with a patched XMLHttpRequest, `kit.xhr` from page/xhr.js, and `kit.url`. `hold`: renewals wait for `kit.release()`. */
+async function prepare(t, state, { hold = false, ...options } = {}) {
   const server = await startXhrServer();
   t.after(server.close);
   const staged = await stage(t, { connect: ["http://127.0.0.1:*"] });
   await staged.page.run(
-    async (kit, origin, state, options) => {
+    async (kit, origin, state, options, hold) => {
       kit.xhr = await import("/xhr.js");
       kit.url = `${origin}/v1/data`;
       const ward = await kit.xhr.makeWard(kit, origin, options);
+      kit.hold = () => (kit.refreshing = new Promise((resolve) => (kit.release = resolve)));
+      if (hold) kit.hold();
       kit.xhr.states[state](ward);
       ward.install({ xhr: true });
-      kit.hold = () => (kit.refreshing = new Promise((resolve) => (kit.release = resolve)));
     },
     server.origin,
     state,
     options,
+    hold,
   );
   const tokens = () => server.requests.map(({ headers }) => headers.authorization ?? null);
   return { server, tokens, ...staged };
@@ -67,7 +69,11 @@ const bodies = {
     return form;
   },
   "an HTML document": () => document.implementation.createHTMLDocument("Grüße"),
-  "an XML document": () => new DOMParser().parseFromString("<tea>Grüße</tea>", "application/xml"),
+  "an XML document": () => {
+    const tea = document.implementation.createDocument("urn:tea", "tea");
+    tea.documentElement.textContent = "Grüße";
+    return tea;
+  },
   nothing: () => null,
 };
 
@@ -117,11 +123,10 @@ describe("a body arrives each time as it was at send():", () => {
 
 for (const how of ["early", "late"]) {
   test(`nothing shows that an answer was refused, to whoever listens ${how} or looks from a timer`, async (t) => {
-    const { page, server } = await prepare(t, "refused");
+    const { page, server } = await prepare(t, "refused", { hold: true });
     const result = await page.run(async (kit, how) => {
       const { Log, listenings, over, task, view } = kit.xhr;
-      kit.hold();
-      const log = new Log();
+        const log = new Log();
       const watch = (xhr) => Object.values(listenings).forEach((listen, i) => log.watch(xhr, { listen, upload: true, name: i }));
       const xhr = new XMLHttpRequest();
       if (how === "early") watch(xhr);
@@ -164,11 +169,10 @@ test("a refusal is answered once only", async (t) => {
 
 for (const end of ["signOut", "close", "uninstall"]) {
   test(`${end}() while a refused request waits: the app gets the refused answer as it would natively`, async (t) => {
-    const { page, server } = await prepare(t, "refused");
+    const { page, server } = await prepare(t, "refused", { hold: true });
     const { native, patched, text } = await page.run(async (kit, end) => {
       const { Log, content, over, task } = kit.xhr;
-      kit.hold();
-      const log = new Log();
+        const log = new Log();
       const xhr = new XMLHttpRequest();
       log.watch(xhr);
       xhr.open("GET", kit.url);
@@ -197,11 +201,10 @@ for (const end of ["signOut", "close", "uninstall"]) {
   });
 
   test(`${end}() while a request waits to be sent: a network error with a reason`, async (t) => {
-    const { page, server } = await prepare(t, "expired");
+    const { page, server } = await prepare(t, "expired", { hold: true });
     const { log, error, view, reused } = await page.run(async (kit, end) => {
       const { Log, over, task, view } = kit.xhr;
-      kit.hold();
-      const log = new Log();
+        const log = new Log();
       const xhr = new XMLHttpRequest();
       log.watch(xhr, { upload: true });
       let error;
@@ -242,9 +245,8 @@ for (const end of ["signOut", "close", "uninstall"]) {
 }
 
 test("another user signs in while a request waits: it does not get their token", async (t) => {
-  const { page, server } = await prepare(t, "expired");
+  const { page, server } = await prepare(t, "expired", { hold: true });
   const outcome = await page.run(async (kit) => {
-    kit.hold();
     const waiting = kit.xhr.request(kit.url);
     while (kit.refreshes === 0) await kit.xhr.task();
     void kit.ward.signOut();
@@ -257,11 +259,8 @@ test("another user signs in while a request waits: it does not get their token",
 });
 
 test("no token within waitSeconds: token_unavailable", async (t) => {
-  const { page, server } = await prepare(t, "expired", { waitSeconds: 1 });
-  const outcome = await page.run((kit) => {
-    kit.hold();
-    return kit.xhr.request(kit.url);
-  });
+  const { page, server } = await prepare(t, "expired", { hold: true, waitSeconds: 1 });
+  const outcome = await page.run((kit) => kit.xhr.request(kit.url));
   assert.deepEqual(outcome, { status: 0, error: "token_unavailable" });
   assert.equal(server.requests.length, 0);
 });
@@ -276,7 +275,7 @@ for (const state of ["expired", "refused"]) {
     },
   })) {
     test(`${what} while a request waits whose token is ${state}: as natively, and nothing is sent later`, async (t) => {
-      const { page, server } = await prepare(t, state);
+      const { page, server } = await prepare(t, state, { hold: true });
       const { native, patched } = await page.run(`async (kit, state) => {
         const { Log, over, task, view } = kit.xhr;
         const play = async (url, until) => {
@@ -297,8 +296,7 @@ for (const state of ["expired", "refused"]) {
         kit.ward.uninstall();
         const native = await play(kit.url.replace("/data", "/hang"), () => {});
         kit.ward.install({ xhr: true });
-        kit.hold();
-        const patched = await play(kit.url, async () => {
+            const patched = await play(kit.url, async () => {
           while (kit.refreshes === 0) await task();
         });
         kit.release();
@@ -318,10 +316,9 @@ for (const state of ["expired", "refused"]) {
 }
 
 test("a timeout counts from send(), and stays what the app set", async (t) => {
-  const { page } = await prepare(t, "expired");
+  const { page } = await prepare(t, "expired", { hold: true });
   const { timeouts, elapsed } = await page.run(async (kit) => {
     const { over, task } = kit.xhr;
-    kit.hold();
     const xhr = new XMLHttpRequest();
     xhr.open("GET", kit.url.replace("/data", "/hang"));
     xhr.timeout = 400;
@@ -357,11 +354,14 @@ test("a synchronous request gets the token there is and never waits", async (t) 
     };
     const statuses = [call()];
     kit.xhr.states.refused(kit.ward);
+    const renewed = new Promise((resolve) => kit.ward.addEventListener("refreshed", resolve, { once: true }));
     statuses.push(call());
-    await kit.first("refreshed");
+    await renewed;
     statuses.push(call());
+    kit.hold();
     kit.xhr.states.expired(kit.ward);
     statuses.push(call());
+    kit.release();
     return statuses;
   });
   assert.deepEqual(statuses, [200, 401, 200, 200]);
