@@ -99,13 +99,14 @@ export function patchXhr(window, gate) {
   function begin(xhr, rule, method, url, isAsync) {
     const { core } = gate;
     const upload = read(xhr, "upload");
-    const stopping = new AbortController();
-    const stopped = stopping.signal;
     const headers = [];
-    const request = { method, flags: 0, signal: AbortSignal.any([stopped, closing.signal]) };
+    const request = { method, flags: 0 };
     const asked = { gate, core, rule, request };
     let masked = [];
     let body = [];
+    /** Ends a wait. */
+    let stopping;
+    let isOver = false;
     let isSent = false;
     let isRepeated = false;
     /** The app has not heard the end of the upload. */
@@ -271,15 +272,18 @@ export function patchXhr(window, gate) {
         call.shown = state;
         // In Chromium an event stays stopped.
         fire(event.target, event.type, event);
-        if (stopped.aborted) return;
+        if (isOver) return;
       }
       call.shown = undefined;
     }
 
     function wait(after, go, failed) {
       // Both may come after the end of what they waited for.
-      const unless = (act) => (result) => stopped.aborted || act(result);
-      if (!stopped.aborted) permitted(asked, after, unless(go)).catch(unless(failed));
+      const unless = (act) => (result) => isOver || act(result);
+      if (isOver) return;
+      stopping = new AbortController();
+      request.signal = AbortSignal.any([stopping.signal, closing.signal]);
+      permitted(asked, after, unless(go)).catch(unless(failed));
     }
 
     /** Ends it without an answer. */
@@ -297,7 +301,8 @@ export function patchXhr(window, gate) {
     }
 
     function stop() {
-      stopping.abort();
+      isOver = true;
+      stopping?.abort();
       clearTimeout(timer);
       unheard = stamp = undefined;
     }

@@ -282,11 +282,10 @@ for (const state of ["expired", "refused"]) {
           const log = new Log();
           const xhr = new XMLHttpRequest();
           log.watch(xhr, { upload: true });
-          xhr.open("POST", url);
+          // In Firefox an upload has not ended before there is an answer.
+          xhr.open(state === "refused" ? "GET" : "POST", url);
           const ended = over(xhr);
-          const uploaded = over(xhr.upload);
           xhr.send("tea");
-          if (state === "refused") await uploaded;
           await until();
           (${act})(xhr, kit);
           await ended;
@@ -308,7 +307,7 @@ for (const state of ["expired", "refused"]) {
       assert.ok(native.length > 5);
       const urls = server.requests.map(({ url, method }) => `${method} ${url}`);
       const replaced = what === "open() again" ? ["GET /native/data?kind=json"] : [];
-      const tried = state === "refused" ? ["POST /v1/data"] : [];
+      const tried = state === "refused" ? ["GET /v1/data"] : [];
       // The native one may have been ended before it arrived.
       assert.deepEqual(urls.filter((url) => !/hang/.test(url)), [...replaced, ...tried, ...replaced, "GET /v1/data"]);
     });
