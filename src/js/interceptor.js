@@ -4,8 +4,8 @@ import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
 const SEND_AS_IS = 0;
-const SEND = 1;
-const WAIT = 2;
+export const SEND = 1;
+export const WAIT = 2;
 
 export const ANY_TOKEN = -1;
 
@@ -119,7 +119,7 @@ async function refused(call, stamp, response) {
   return repeated;
 }
 
-const isRefusal = ({ status }) => status === 401 || status === 403;
+export const isRefusal = ({ status }) => status === 401 || status === 403;
 
 export const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
   core.refused(rule, request.method, request.flags, stamp, repeated, {

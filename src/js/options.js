@@ -112,7 +112,7 @@ export function readOptions(given) {
 }
 
 /** Reads what `connectServiceWorker()` was given. */
-export const readConnection = (given = {}) => read(given, "options", "", { window: "any", name: "string" });
+export const readConnection = (given = {}) => read(given, "options", "", { window: "window", name: "string" });
 
 /** Reads what `authorizeRequests()` was given. */
 export const readWorker = (given) => read(given, "options", "", { name: "string", resources, waitSeconds, dangerouslyAllowHttp });
@@ -133,7 +133,7 @@ export function readSignIn(given) {
 }
 
 /** Reads what `install()` was given. */
-export const readInstall = (given = {}) => read(given, "options", "", { window: "window" });
+export const readInstall = (given = {}) => read(given, "options", "", { window: "window", xhr: "boolean" });
 
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");

@@ -2,7 +2,7 @@ import { buffered, lasting } from "./body.js";
 import { Object, Proxy, Request, URL, apply, requestUrl, urlHref } from "./natives.js";
 
 // Flags of Core.authorize().
-const OWN_AUTHORIZATION = 1;
+export const OWN_AUTHORIZATION = 1;
 const NO_CORS = 2;
 export const NOT_REPLAYABLE = 4;
 

@@ -51,6 +51,7 @@ import {
   WAIT,
 } from "./steps.js";
 import { Tabs } from "./tabs.js";
+import { patchXhr } from "./xhr.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -80,6 +81,9 @@ const isAt = (url) => {
 
 /** The authorization response that the page's address held. */
 let callback;
+
+/** A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype. */
+const identityOf = (window) => Object.getPrototypeOf(window);
 
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
@@ -227,21 +231,24 @@ export class TokenWard extends EventTarget {
   }
 
   install(options) {
-    const { window = globalThis } = readInstall(options);
+    const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
-    // A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype.
-    const realm = Object.getPrototypeOf(window);
-    if (this.#patches.get(window)?.realm !== realm) {
+    let found = this.#patches.get(window);
+    const realm = identityOf(window);
+    if (found?.realm !== realm) {
       const gate = { ...this.#gate };
+      found = { realm, gate };
       patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
-      this.#patches.set(window, { realm, gate });
+      this.#patches.set(window, found);
     }
+    if (xhr) found.unpatchXhr ??= patchXhr(window, found.gate);
     return this;
   }
 
   uninstall() {
-    for (const [window, { gate }] of this.#patches) {
+    for (const [window, { gate, unpatchXhr }] of this.#patches) {
       gate.core = undefined;
+      unpatchXhr?.();
       try {
         unpatch(window, "fetch");
       } catch {
@@ -276,18 +283,19 @@ export class TokenWard extends EventTarget {
   async connectServiceWorker(options) {
     const { window = globalThis, name = "" } = readConnection(options);
     const timeoutMs = this.#alive().step(TIMEOUT_MS);
-    let lender = this.#lenders.get(window);
-    if (lender?.realm !== window.Promise) {
+    let found = this.#lenders.get(window);
+    const realm = identityOf(window);
+    if (found?.realm !== realm) {
       const ward = {
         look: () => this.#core?.step(LEND, ANY_TOKEN),
         lend: (after) => this.#lend(after),
         mark: () => [this.#core?.stamp(), this.user],
         heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
       };
-      lender = { realm: window.Promise, lender: new Lender(window, name, ward) };
-      this.#lenders.set(window, lender);
+      found = { realm, lender: new Lender(window, name, ward) };
+      this.#lenders.set(window, found);
     }
-    await lender.lender.connect(this.#closing.signal, timeoutMs);
+    await found.lender.connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
