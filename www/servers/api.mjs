@@ -1,5 +1,6 @@
 // The API: a resource server that checks JWT access tokens and answers challenges as RFC 6750 and RFC 9470 say.
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
 import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
 
@@ -41,8 +42,10 @@ const invalidToken = (description) => challenge({ error: "invalid_token", error_
  * @param {string} [options.jwksUri] where the issuer's keys are
  * @param {object} [options.jwks] the keys themselves
  * @param {string[]} options.appOrigins read at each request: origins may be added later
+ * @param {Record<string, (record: RequestRecord, url: URL) => object>} [options.routes] more of `"GET /v1/path"`, asked
+ *   once the token is good. They answer with `status`, `headers` and `content`, text or a stream, or what is sent as JSON.
  */
-export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins }) {
+export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins, routes = {} }) {
   const keys = jwks ? createLocalJWKSet(jwks) : createRemoteJWKSet(new URL(jwksUri));
   const requests = new Journal();
   const refusals = [];
@@ -84,9 +87,14 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
     record.tokenExpired = verdict?.expired ?? false;
     record.tokenId = verdict?.payload?.jti ?? null;
 
-    const { status, headers, ...rest } = answer(new URL(request.url, issuer), record, verdict);
+    const { status, headers, content, ...rest } = answer(new URL(request.url, issuer), record, verdict);
     record.status = status;
-    sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    if (content === undefined) {
+      sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    } else {
+      response.writeHead(status, { ...cors, ...headers });
+      Readable.from(content).pipe(response);
+    }
     requests.changed();
   }
 
@@ -131,7 +139,7 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
           headers: { location: url.searchParams.get("to") },
         };
       default:
-        return { status: 404 };
+        return routes[`${record.method} ${url.pathname}`]?.(record, url) ?? { status: 404 };
     }
   }
 

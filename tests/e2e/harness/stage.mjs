@@ -68,13 +68,15 @@ export function latch() {
  * @param {number} [options.accessTokenTtl] seconds
  * @param {string[]} [options.connect] more sources for the page's `connect-src`
  * @param {object} [options.auth] more options for `startAuthServer`
+ * @param {object} [options.api] more options for `startApiServer`
+ * @param {Record<string, string>} [options.mounts] more folders of the page
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  * @param {Record<string, string>} [options.headers] more headers of the page's files
  * @param {boolean} [options.frames] the page may frame the authorization server
  */
 export async function stage(
   t,
-  { accessTokenTtl = 30, connect = [], auth = {}, backend = false, headers = {}, frames = true } = {},
+  { accessTokenTtl = 30, connect = [], auth = {}, api = {}, mounts = {}, backend = false, headers = {}, frames = true } = {},
 ) {
   const servers = {};
   t.after(async () => {
@@ -85,7 +87,7 @@ export async function stage(
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, headers, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, frames });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
@@ -99,10 +101,10 @@ async function closeOthers() {
   await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, backend, headers, frames }) {
+async function startServers(servers, { connect, auth, api, mounts, backend, headers, frames }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
-    mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
+    mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist, ...mounts },
     headers: (pathname) => ({
       ...headers,
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
@@ -125,7 +127,7 @@ async function startServers(servers, { connect, auth, backend, headers, frames }
   });
   const { issuer, endpoints, backendClient } = servers.auth;
   if (backend) servers.backend = createBackend({ issuer, ...backendClient });
-  servers.api = await startApiServer({ issuer, audience: AUDIENCE, jwksUri: endpoints.jwks, appOrigins });
+  servers.api = await startApiServer({ issuer, audience: AUDIENCE, jwksUri: endpoints.jwks, appOrigins, ...api });
   servers.other = await startOtherServer();
 }
 
@@ -199,16 +201,17 @@ function createPage({ app, auth, api, other }) {
     return value;
   }
 
-  /** Makes and installs a ward, and signs in. `age`: seconds since the tokens were requested. */
-  async function signIn({ tokens, age = 0, ...options } = {}) {
+  /** Makes and installs a ward, and signs in. `age`: seconds since the tokens were requested; `install`: its options. */
+  async function signIn({ tokens, age = 0, install, ...options } = {}) {
     await run(
-      async (kit, response, ms, more) => {
+      async (kit, response, ms, more, install) => {
         const ward = await kit.create(more);
-        ward.install().setTokens(response, { requestedAt: Date.now() - ms });
+        ward.install(install ?? undefined).setTokens(response, { requestedAt: Date.now() - ms });
       },
       tokens ?? (await auth.issueTokens()),
       age * 1000,
       options,
+      install,
     );
   }
 
