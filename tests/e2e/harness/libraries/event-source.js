@@ -43,7 +43,10 @@ export function connect(origin) {
         onclose() {
           throw new RetriableError();
         },
-        onerror: () => 0,
+        onerror: (error) => {
+          if (error instanceof FatalError) throw error;
+          return 0;
+        },
       });
       return { ended, stop: () => controller.abort() };
     },
