@@ -22,7 +22,7 @@ export async function build() {
   await mkdir(dist);
   await optimise();
   await bundle();
-  for (const types of ["index.d.ts", "callback.d.ts"]) await copyFile(join(root, "src/js", types), join(dist, types));
+  for (const types of ["index.d.ts", "callback.d.ts", "service-worker.d.ts"]) await copyFile(join(root, "src/js", types), join(dist, types));
 }
 
 async function compile() {
@@ -58,7 +58,7 @@ async function bundle() {
   const { build: esbuild } = await import("esbuild");
   await esbuild({
     absWorkingDir: root,
-    entryPoints: ["src/js/index.js", "src/js/inline.js", "src/js/callback.js"],
+    entryPoints: ["src/js/index.js", "src/js/inline.js", "src/js/callback.js", "src/js/service-worker.js"],
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,
@@ -80,7 +80,7 @@ async function bundle() {
     compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true },
     mangle: { properties: { regex: INTERNAL } },
   };
-  for (const name of ["index.js", "inline.js", "callback.js"]) {
+  for (const name of ["index.js", "inline.js", "callback.js", "service-worker.js"]) {
     const file = join(dist, name);
     const { code } = await minify(await readFile(file, "utf8"), options);
     await writeFile(file, code);

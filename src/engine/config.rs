@@ -41,7 +41,7 @@ pub struct Setup {
 
 /// Reads the options of `index.d.ts`, their types checked. In place of those that are URLs it has `urls`, as the browser's
 /// parser serialised them, in the order of [`KEYS`], empty where there is none; beside them `page`, the URL of the page, if
-/// there is one, `silent`, whether `restore` has that, and `calls`, whether there is a refresh callback. The entries of the
+/// there is one, `borrows`, for a service worker, `silent`, whether `restore` has that, and `calls`, whether there is a refresh callback. The entries of the
 /// allow-list have a `name` for messages: `resources[2]`.
 ///
 /// # Errors
@@ -117,6 +117,7 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         wait_ms: wait.unwrap_or_default(),
         request_timeout_ms: request_timeout.unwrap_or_default(),
         max_outage_ms,
+        borrows: options.flag("borrows"),
     };
     let revokes = discovers || server.endpoint(Endpoint::Revocation).is_some();
     let revoke_as = client_id.clone().filter(|_| revokes);

@@ -8,7 +8,7 @@ pub mod event;
 pub mod failure;
 pub mod oauth;
 mod refresh;
-mod requests;
+pub mod requests;
 pub mod resource;
 pub mod revocation;
 pub mod schedule;
@@ -24,6 +24,7 @@ use failure::Exchange;
 use oauth::authorization::Client;
 use oauth::response::Grant;
 use oauth::server::{Endpoint, Server};
+use requests::Loan;
 use resource::{Resources, RuleId};
 use revocation::{Hint, Revocations, SignOutId};
 use schedule::Moment;
@@ -156,6 +157,20 @@ impl Engine {
     /// The rule a URL falls under. `href` is the URL as the browser's parser serialised it.
     pub fn find_rule(&self, href: &str) -> Option<RuleId> {
         self.resources.find_rule(href)
+    }
+
+    /// The rule by which a request of this method to this URL may carry a token. Also for those that have no headers:
+    /// `wss:` counts as `https:`.
+    pub fn covers(&self, href: &str, method: &str) -> Option<RuleId> {
+        let mut http = String::from("http");
+        http.push_str(href.strip_prefix("ws").or_else(|| href.strip_prefix("http"))?);
+        let rule = self.find_rule(&http)?;
+        self.resources.url(rule, method).map(|_| rule)
+    }
+
+    /// See [`Session::lend`].
+    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Loan {
+        self.session.lend(after, now)
     }
 
     /// Whether a request may go, and how. `after`: it needs a newer token than this.

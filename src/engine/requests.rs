@@ -5,7 +5,8 @@ use crate::engine::challenge::Refusal;
 use crate::engine::event::{Event, ScopeDetail, StepUpDetail};
 use crate::engine::resource::RuleId;
 use crate::engine::schedule::Moment;
-use crate::engine::session::{Permit, Session, Settled, Stamp, Waiter, WaiterId};
+use crate::engine::session::{Permit, Session, Settled, Stamp, Tokens, Waiter, WaiterId};
+use crate::engine::token::AccessToken;
 
 /// A resource that refused a fresh token is not believed again for this long: it would loop.
 const DISTRUST_MS: u64 = 300_000;
@@ -13,6 +14,22 @@ const DISTRUST_MS: u64 = 300_000;
 /// Refused requests start this many refreshes in so long; a resource that refuses every second request would start more.
 const MAX_REFUSALS: u32 = 20;
 const REFUSALS_MS: u64 = 60_000;
+
+/// What there is to lend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loan {
+    /// The current access token.
+    Token {
+        /// The token itself.
+        access: AccessToken,
+        /// How long it may be sent; `None` if nobody knows.
+        expires_in_ms: Option<u64>,
+    },
+    /// Not yet: wait like a request.
+    Wait,
+    /// Nobody is signed in.
+    Nothing,
+}
 
 impl Session {
     /// Whether a request may be sent, with a token newer than `after`. Starts the refresh it needs.
@@ -39,6 +56,20 @@ impl Session {
         }
         self.demand(now);
         Permit::Wait
+    }
+
+    /// The access token for somebody else's requests, once [`Self::permit`] lets it go: what a service worker borrows or a
+    /// ticket is. `after` of a session that has ended says nothing.
+    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Loan {
+        let after = after.filter(|after| after.epoch == self.epoch);
+        match (self.permit(after, false, now), &self.tokens) {
+            (Permit::Go, Some(Tokens { access: Some(access), unusable, .. })) => {
+                let expires_in_ms = (*unusable != Moment::NEVER).then(|| unusable.remaining_ms(now));
+                Loan::Token { access: access.clone(), expires_in_ms }
+            }
+            (Permit::Wait, _) => Loan::Wait,
+            _ => Loan::Nothing,
+        }
     }
 
     /// Renews without a request that needs it, and waits for that; `None` if there is nothing to renew it with.

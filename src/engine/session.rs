@@ -44,6 +44,8 @@ pub struct Config {
     pub request_timeout_ms: u64,
     /// How long refreshing may fail before the session ends.
     pub max_outage_ms: Option<u64>,
+    /// Tokens are renewed on demand only: whoever lends them has a plan of its own.
+    pub borrows: bool,
 }
 
 /// Which token set of which session. Ordered: a later one is greater.
@@ -100,7 +102,7 @@ pub(super) struct Tokens {
     refresh: Option<RefreshToken>,
     expires: Moment,
     /// A little before it expires.
-    unusable: Moment,
+    pub(super) unusable: Moment,
     planned: Moment,
     why: Why,
     scope: Option<String>,
@@ -239,7 +241,8 @@ impl Session {
         if let Some(lifetime) = grant.expires_in_ms.or_else(|| grant.jwt.lifetime_ms(now.wall_ms)) {
             expires = sent.plus(lifetime);
             unusable = expires.minus(margin_ms(lifetime));
-            if let Some(after) = refresh_after_ms(lifetime, grant.refresh_in_ms, &mut self.rng) {
+            let after = refresh_after_ms(lifetime, grant.refresh_in_ms, &mut self.rng);
+            if let Some(after) = after.filter(|_| !self.config.borrows) {
                 planned = sent.plus(after);
             }
         }

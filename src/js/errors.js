@@ -14,6 +14,7 @@ const MESSAGES = {
   server_unavailable: "The authorization server gave no usable answer.",
   id_token_invalid: "The ID token breaks the rule for its %.",
   endpoint_unknown: "The authorization server has no %.",
+  service_worker_unavailable: "No service worker of tokenward took control of the page in time.",
   popup_blocked: "The browser opened no popup.",
   popup_closed: "The popup was closed.",
 };

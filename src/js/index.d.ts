@@ -137,6 +137,11 @@ export interface TokenWardOptions {
   /** Accept `http:` for hosts that are not loopback. Tokens then travel in the clear. Default `false`. */
   dangerouslyAllowHttp?: boolean;
   /**
+   * Allow {@link TokenWard.ticket}, which gives the access token to the app's own code: it is then as safe as the app keeps
+   * it. Default `false`.
+   */
+  dangerouslyExposeAccessToken?: boolean;
+  /**
    * Where the wasm comes from, if not beside this module: a URL, its bytes, or a compiled module. The first ward of a
    * page decides.
    */
@@ -381,6 +386,8 @@ export type ErrorCode =
   | "id_token_invalid"
   /** The server has no endpoint that this takes; the message names it. */
   | "endpoint_unknown"
+  /** No service worker of tokenward took control of the page in time. Retryable. */
+  | "service_worker_unavailable"
   /** The browser opened no popup. */
   | "popup_blocked"
   /** The user closed the popup. */
@@ -460,6 +467,33 @@ export class TokenWard extends EventTarget {
    * @throws {TypeError} `invalid_token_response`: names the member; the running session stays as it is
    */
   setTokens(response: TokenResponse, options?: { requestedAt?: number }): void;
+
+  /**
+   * Gives the access token for what has no headers: `WebSocket`, `navigator.sendBeacon()`. Waits like a request where it has
+   * to be renewed first. Needs {@link TokenWardOptions.dangerouslyExposeAccessToken}.
+   *
+   * Security: whoever has the returned string can use it until it expires. A token in a URL ends in logs (RFC 6750
+   * section 2.3): send it in the first message, or as a subprotocol.
+   * @param url what it is for; has to be covered by {@link TokenWardOptions.resources}, where `wss:` counts as `https:`
+   * @param options.method the request's. Default `GET`
+   * @param options.signal gives up waiting
+   * @throws {TypeError} `invalid_option`: it is not allowed, or `url` is not covered
+   * @throws {TokenWardError} `signed_out`, `token_unavailable`, `closed`
+   */
+  ticket(url: string, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
+
+  /**
+   * Lends the access token to the page's service worker, whose script calls `authorizeRequests()` of
+   * `tokenward/service-worker`, and which the app has registered. Resolves when what the page asks for from now on is
+   * authorised there; a page that the worker does not control yet (the first load, a forced reload) is taken over. A worker
+   * that was stopped or replaced gets the token again by itself. {@link close} and {@link uninstall} end it.
+   *
+   * Security: only the worker that controls the page gets the token, no refresh token is ever lent, and the worker keeps it
+   * in memory.
+   * @throws {TokenWardError} `service_worker_unavailable`: none of tokenward's was active within `requestTimeoutSeconds`;
+   * `closed`
+   */
+  connectServiceWorker(): Promise<void>;
 
   /**
    * Renews now, or joins the refresh that is under way. Resolves when the tokens were renewed.

@@ -7,7 +7,10 @@ const SEND_AS_IS = 0;
 const SEND = 1;
 const WAIT = 2;
 
-const ANY_TOKEN = -1;
+export const ANY_TOKEN = -1;
+
+/** A refused request that this module did not send. */
+export const NOT_REPEATABLE = { request: { flags: NOT_REPLAYABLE } };
 
 const { then } = Promise.prototype;
 

@@ -20,6 +20,7 @@ export const {
   Promise,
   Proxy,
   Request,
+  Response,
   String,
   TextDecoder,
   TextEncoder,
@@ -29,8 +30,11 @@ export const {
   Uint8Array,
   WeakMap,
   WebAssembly,
+  addEventListener,
   atob,
   clearInterval,
+  clearTimeout,
+  clients,
   crypto,
   document,
   fetch: nativeFetch,
@@ -40,10 +44,12 @@ export const {
   open,
   parent,
   setInterval,
+  setTimeout,
 } = globalThis;
 
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
+export const serviceWorkers = navigator?.serviceWorker;
 export const requestUrl = Request && Object.getOwnPropertyDescriptor(Request.prototype, "url").get;

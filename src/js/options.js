@@ -1,5 +1,5 @@
 import { invalid } from "./errors.js";
-import { Array, Object, String, URL, location } from "./natives.js";
+import { Array, Object, String, URL, document, location } from "./natives.js";
 
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
@@ -27,8 +27,11 @@ const OPTIONS = {
   requestTimeoutSeconds: "number",
   maxOutageSeconds: "number",
   dangerouslyAllowHttp: "boolean",
+  dangerouslyExposeAccessToken: "boolean",
   wasm: "source",
 };
+
+const { resources, waitSeconds, dangerouslyAllowHttp } = OPTIONS;
 
 // In the order of the engine's Endpoint.
 const ENDPOINTS = {
@@ -95,6 +98,16 @@ export function readOptions(given) {
       return resource.url === undefined ? fail(`${name}.url`, "must be set") : { name, ...resource };
     }),
   };
+}
+
+/** Reads what `authorizeRequests()` was given. */
+export const readWorker = (given) => read(given, "options", "", { resources, waitSeconds, dangerouslyAllowHttp });
+
+/** Reads what `ticket()` was given. */
+export function readTicket(given, options = {}) {
+  const url = parseUrl(given, "url", document?.baseURI);
+  const { method = "GET", signal } = read(options, "options", "", { method: "string", signal: "any" });
+  return { url, method, signal };
 }
 
 /** Reads what `signIn()` was given, as Core takes it. */

@@ -29,3 +29,5 @@ export const SIGN_OUTS = 26;
 export const GRANTED = 27;
 export const UNLOCKED = 28;
 export const SENT = 29;
+export const COVERS = 30;
+export const LEND = 31;

@@ -1,7 +1,8 @@
 import { Core } from "tokenward-core";
 import { TokenWardError, asked, invalid } from "./errors.js";
-import { again, intercept } from "./interceptor.js";
+import { ANY_TOKEN, NOT_REPEATABLE, again, intercept } from "./interceptor.js";
 import { part } from "./jws.js";
+import { Lender } from "./lender.js";
 import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
@@ -25,7 +26,7 @@ import {
   open,
   wallClock,
 } from "./natives.js";
-import { readInstall, readOptions, readSignIn } from "./options.js";
+import { readInstall, readOptions, readSignIn, readTicket } from "./options.js";
 import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
 import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
@@ -33,7 +34,9 @@ import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
+  COVERS,
   ID_TOKEN,
+  LEND,
   LOGOUT_URL,
   RENEW,
   RESTORE,
@@ -43,6 +46,7 @@ import {
   SIGN_OUT,
   SIGN_OUTS,
   SNAPSHOT,
+  TIMEOUT_MS,
   WAIT,
 } from "./steps.js";
 import { Tabs } from "./tabs.js";
@@ -82,6 +86,9 @@ const never = () => new Promise(() => {});
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
 
+/** A ward for a service worker, whose wasm is there, and whether a request may carry its token. */
+export let borrower;
+
 export class TokenWard extends EventTarget {
   /** Undefined once closed. */
   #core;
@@ -104,11 +111,19 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #tabs;
+  #lender;
   #restoring;
   #handling;
   #user = null;
   /** The token set that `#user` was read with. */
   #userStamp;
+
+  static {
+    borrower = (options) => {
+      const ward = new TokenWard(MADE_BY_CREATE, { ...readOptions(options), borrows: true });
+      return { ward, covers: ({ url, method }) => ward.#core.step(COVERS, url, method) };
+    };
+  }
 
   constructor(key, options) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
@@ -227,6 +242,8 @@ export class TokenWard extends EventTarget {
       unpatch(window, "fetch");
     }
     this.#patches.clear();
+    this.#lender?.close();
+    this.#lender = undefined;
     return this;
   }
 
@@ -237,6 +254,27 @@ export class TokenWard extends EventTarget {
     }
     const core = this.#alive();
     asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now)));
+  }
+
+  async ticket(given, options) {
+    const { url, method, signal } = readTicket(given, options);
+    const core = this.#alive();
+    if (!this.#options.dangerouslyExposeAccessToken) throw invalid("invalid_option", "dangerouslyExposeAccessToken must be true");
+    if (!core.step(COVERS, url, method)) throw invalid("invalid_option", "url must be covered by resources");
+    const loan = await this.#lend(ANY_TOKEN, signal);
+    if (!loan) throw new TokenWardError("signed_out");
+    return loan.access_token;
+  }
+
+  async connectServiceWorker() {
+    this.#alive();
+    this.#lender ??= new Lender({
+      look: () => this.#core?.step(LEND, ANY_TOKEN),
+      lend: (after) => this.#lend(after),
+      mark: () => [this.#core?.stamp(), this.user],
+      heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
+    });
+    await this.#lender.connect(this.#closing.signal, this.#core.step(TIMEOUT_MS));
   }
 
   async refresh() {
@@ -305,6 +343,29 @@ export class TokenWard extends EventTarget {
       });
     }
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
+  }
+
+  /** The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in. */
+  async #lend(after, signal) {
+    const since = monotonicClock();
+    signal?.throwIfAborted();
+    // A sign-in that is under way will say more.
+    await (this.#handling ?? this.#restoring)?.catch(() => {});
+    for (;;) {
+      const loan = this.#alive().step(LEND, after);
+      if (loan !== true) return loan;
+      after = await this.#gate.wait(after, since, signal);
+    }
+  }
+
+  /** Tells the app; `refused` is the request that it is about. */
+  #emit(name, detail, refused) {
+    const event = new CustomEvent(name, { detail: Object.freeze(detail) });
+    // What was refused then must not go on in the next session.
+    if (name === "signedout") this.#refusals = new WeakMap();
+    if (name === "stepup" && refused) this.#refusals.set(event, refused);
+    this.#lender?.tell();
+    this.dispatchEvent(Object.assign(event, detail));
   }
 
   /** Waits for what `begin` begins, and resolves with the stamp to go on after. */
@@ -410,13 +471,7 @@ export class TokenWard extends EventTarget {
       },
       settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
       signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
-      emit: (name, detail) => {
-        const event = new CustomEvent(name, { detail: Object.freeze(detail) });
-        // What was refused then must not go on in the next session.
-        if (name === "signedout") this.#refusals = new WeakMap();
-        if (name === "stepup" && this.#refused) this.#refusals.set(event, this.#refused);
-        this.dispatchEvent(Object.assign(event, detail));
-      },
+      emit: (name, detail) => this.#emit(name, detail, this.#refused),
     };
   }
 }

@@ -75,7 +75,7 @@ impl Core {
             // What stands for it, by the answer `a` to the push.
             13 => engine.pushed(&exchange, &get(a, "body")).map(Some),
             // The URL for the request `a`.
-            14 => engine.authorization_url(&Secret::new(a.as_string().unwrap_or_default())).map(Some),
+            14 => engine.authorization_url(&Secret::new(text(a))).map(Some),
             // The token request for the answer `b` to the transaction `a`.
             15 => engine.code_request(a, b, now).map(Some),
             // Judges the answer `a` to the token request of the transaction `b`, all but the signature of its ID token,
@@ -133,6 +133,10 @@ impl Core {
                 let way = if number == 0.0 { Way::Session } else { Way::Silent };
                 return Ok(Value::Number(engine.restore(way, now).into()));
             }
+            // Whether a request of the method `b` to the URL `a` may carry a token.
+            30 => return Ok(Value::Flag(engine.covers(&text(a), &text(b)).is_some())),
+            // The access token for somebody else's requests, newer than `a`.
+            31 => return Ok(engine.lend(convert::stamp_from_js(number), now).into()),
             // How often somebody signed out.
             26 => return Ok(Value::Number(engine.sign_outs().into())),
             // The time limit of one request, in milliseconds.
@@ -140,6 +144,10 @@ impl Core {
         };
         Ok(found?.map_or(Value::Null, |secret| Value::Text(secret.expose().into())))
     }
+}
+
+fn text(value: &JsValue) -> String {
+    value.as_string().unwrap_or_default()
 }
 
 fn bytes(value: &JsValue) -> Vec<u8> {

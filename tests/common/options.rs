@@ -20,6 +20,7 @@ pub struct Options {
     pub request_timeout_s: Option<f64>,
     pub max_outage_s: Option<f64>,
     pub allow_http: bool,
+    pub borrows: bool,
 }
 
 /// An entry of the allow-list.
@@ -52,6 +53,7 @@ impl Object for Options {
             "requestTimeoutSeconds" => number(self.request_timeout_s),
             "maxOutageSeconds" => number(self.max_outage_s),
             "dangerouslyAllowHttp" => flag(self.allow_http),
+            "borrows" => flag(self.borrows),
             other => panic!("{other} is no option"),
         }
     }

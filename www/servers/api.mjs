@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
 import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
+import { mediaAt } from "./media.mjs";
 
 const EXPOSED = ["WWW-Authenticate"];
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
@@ -139,7 +140,7 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
           headers: { location: url.searchParams.get("to") },
         };
       default:
-        return routes[`${record.method} ${url.pathname}`]?.(record, url) ?? { status: 404 };
+        return routes[`${record.method} ${url.pathname}`]?.(record, url) ?? answerMedia(url, record) ?? { status: 404 };
     }
   }
 
@@ -154,6 +155,14 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
       for (let i = 0; i < count; i += 1) refusals.push(wwwAuthenticate);
     },
   };
+}
+
+function answerMedia(url, record) {
+  const media = mediaAt(url.pathname, record.headers.range);
+  if (!media) return undefined;
+  const { status, type, bytes, headers } = media;
+  const own = { "content-type": type, "content-length": bytes.length, "cache-control": "no-store" };
+  return { status, headers: { ...own, ...headers }, content: bytes };
 }
 
 function refuse(status, wwwAuthenticate) {

@@ -16,14 +16,16 @@ const TYPES = {
 
 /**
  * The strict policy the SPA lives under; `connect` lists the origins it may call, `frame` those it may frame and
- * `ancestors` those that may frame it. It frames itself: a silent sign-in ends in a hidden frame of the app.
+ * `ancestors` those that may frame it, `media` those its elements may load from. It frames itself: a silent sign-in ends in a hidden frame of the app.
  */
-export const contentSecurityPolicy = (connect, { frame = [], ancestors = [] } = {}) =>
+export const contentSecurityPolicy = (connect, { frame = [], ancestors = [], media = [] } = {}) =>
   [
     "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "style-src 'self'",
-    "img-src 'self' data:",
+    ["script-src 'self' 'wasm-unsafe-eval'", ...media].join(" "),
+    ["style-src 'self'", ...media].join(" "),
+    ["img-src 'self' data:", ...media].join(" "),
+    ["media-src 'self'", ...media].join(" "),
+    "worker-src 'self'",
     ["connect-src 'self'", ...connect].join(" "),
     ["frame-src 'self'", ...frame].join(" "),
     "base-uri 'none'",

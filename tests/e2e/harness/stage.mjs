@@ -109,6 +109,7 @@ async function startServers(servers, { connect, auth, api, mounts, backend, head
       ...headers,
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
+        media: [servers.api.origin],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),

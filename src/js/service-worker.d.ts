@@ -1,0 +1,21 @@
+import type { ResourceOptions } from "./index.js";
+
+export interface ServiceWorkerOptions {
+  /** What may carry a token: the list of {@link TokenWardOptions.resources}, or a part of it. Required. */
+  resources: readonly ResourceOptions[];
+  /** How long a request waits for a token, in seconds, 1 to 600. Default 30. */
+  waitSeconds?: number;
+  /** Allow `http:` resources on hosts that are not loopback. Tokens travel in the clear. Default `false`. */
+  dangerouslyAllowHttp?: boolean;
+}
+
+/**
+ * Authorises what the pages of this service worker ask for: images, scripts, style sheets, `EventSource`, and every `fetch`
+ * and `XMLHttpRequest` that has no `Authorization` header of its own. To be called while the worker's script runs for the
+ * first time, before other listeners for `fetch`. The pages connect by `ward.connectServiceWorker()`.
+ *
+ * Security: tokens are in this worker's memory only, those of each page for its own requests. Navigations never carry one,
+ * and neither does what a script asks for in `no-cors` mode.
+ * @throws {TypeError} `invalid_option`: names the key
+ */
+export function authorizeRequests(options: ServiceWorkerOptions): void;
