@@ -190,6 +190,40 @@ describe("fetch-event-source", () => {
   });
 });
 
+const loaders = [{ loader: "fetch", options: { progressive: true } }];
+
+for (const { loader, options, install } of loaders) {
+  describe(`hls.js with its ${loader} loader:`, () => {
+    test("a token that runs out while a page loads what it plays", async (t) => {
+      const { api, auth, page } = await stageLibraries(t);
+      await page.signIn({ install });
+      const obstacle = await page.run(async () => (await import("/libraries/hls.js")).obstacle());
+      if (obstacle) return t.skip(obstacle);
+      const tokens = await auth.issueTokens();
+      const { seconds, error } = await page.run(
+        async (kit, options, tokens) => {
+          const { play } = await import("/libraries/hls.js");
+          const expire = () => kit.ward.setTokens(tokens, { requestedAt: Date.now() - 60_000 });
+          return play(kit.api.origin, options, expire);
+        },
+        options,
+        tokens,
+      );
+      // Firefox finds out when it tries.
+      if (error === "bufferAddCodecError") return t.skip("Media Source Extensions without AAC");
+      assert.equal(error, undefined);
+      assert.ok(seconds > 7, `${seconds} s`);
+      const paths = api.requests.map(({ path }) => path.slice("/v1/hls/".length));
+      assert.deepEqual(paths.toSorted(), ["1.aac", "2.aac", "key", "level.m3u8", "main.m3u8"]);
+      assert.deepEqual(new Set(seen(api).map(String)), new Set(["200,true"]));
+      assert.equal(new Set(api.requests.map(({ tokenId }) => tokenId)).size, 2);
+      assert.equal(paths.at(-1), "2.aac");
+      assert.notEqual(api.requests.at(-1).tokenId, api.requests[0].tokenId);
+      assert.equal(auth.tokenRequests.length, 1);
+    });
+  });
+}
+
 describe("openapi-fetch takes the fetch that there is when a client is made:", () => {
   test("after install(), and it does not matter when the library was loaded", async (t) => {
     const { page } = await stageLibraries(t);

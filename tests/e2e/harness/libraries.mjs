@@ -56,12 +56,14 @@ function graphql({ method, body }, url) {
 const KEY = randomBytes(16);
 const IV = Buffer.alloc(16);
 
-/** MPEG-TS packets of nothing, encrypted as the playlist says. */
+/** About four seconds of silence in AAC, 1024 samples a frame, encrypted as the playlist says. */
 function segment() {
-  const packet = Buffer.alloc(188, 0xff);
-  packet.set([0x47, 0x1f, 0xff, 0x10]);
+  const silence = [0x00, 0xc8, 0x00, 0x80, 0x23, 0x80];
+  // An ADTS header: AAC-LC, 44.1 kHz, one channel.
+  const length = 7 + silence.length;
+  const frame = Buffer.from([0xff, 0xf1, 0x50, 0x40, length >> 3, ((length & 7) << 5) | 0x1f, 0xfc, ...silence]);
   const cipher = createCipheriv("aes-128-cbc", KEY, IV);
-  return Buffer.concat([cipher.update(Buffer.concat(Array(10).fill(packet))), cipher.final()]);
+  return Buffer.concat([cipher.update(Buffer.concat(Array(172).fill(frame))), cipher.final()]);
 }
 
 const playlist = (...lines) => () => ({
@@ -87,12 +89,12 @@ const routes = {
     "#EXT-X-TARGETDURATION:4",
     `#EXT-X-KEY:METHOD=AES-128,URI="key",IV=0x${IV.toString("hex")}`,
     "#EXTINF:4,",
-    "1.ts",
+    "1.aac",
     "#EXTINF:4,",
-    "2.ts",
+    "2.aac",
     "#EXT-X-ENDLIST",
   ),
   "GET /v1/hls/key": bytes(KEY),
-  "GET /v1/hls/1.ts": bytes(segment()),
-  "GET /v1/hls/2.ts": bytes(segment()),
+  "GET /v1/hls/1.aac": bytes(segment()),
+  "GET /v1/hls/2.aac": bytes(segment()),
 };

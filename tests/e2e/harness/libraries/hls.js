@@ -1,6 +1,24 @@
 import Hls from "hls.js";
 
-export const supported = () => Hls.isSupported();
+/** Why there is no playing in this browser, if there is none. */
+export function obstacle() {
+  if (!Hls.isSupported()) return "hls.js finds no Media Source Extensions";
+  return MediaSource.isTypeSupported('audio/mp4; codecs="mp4a.40.2"') ? undefined : "Media Source Extensions without AAC";
+}
+
+/** As the README shows. Resolves with how much the video has, once it has everything. */
+export function play(origin, options, onlevel) {
+  const hls = new Hls(options);
+  const video = document.createElement("video");
+  const ended = new Promise((resolve) => {
+    hls.on(Hls.Events.LEVEL_LOADED, onlevel);
+    hls.on(Hls.Events.BUFFERED_TO_END, () => resolve({ seconds: video.buffered.end(video.buffered.length - 1) }));
+    hls.on(Hls.Events.ERROR, (_, { fatal, details }) => fatal && resolve({ error: details }));
+  });
+  hls.loadSource(`${origin}/v1/hls/main.m3u8`);
+  hls.attachMedia(video);
+  return ended.finally(() => hls.destroy());
+}
 
 /** What is loaded before there is a video to play it in: both playlists, the key and the first segment. */
 export function connect(origin, options) {
