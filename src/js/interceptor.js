@@ -4,8 +4,8 @@ import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
 const SEND_AS_IS = 0;
-const SEND = 1;
-const WAIT = 2;
+export const SEND = 1;
+export const WAIT = 2;
 
 export const ANY_TOKEN = -1;
 
@@ -80,7 +80,7 @@ function waiting(call) {
  * Waits until the request may go with a token newer than `after`, or as it is, and lets it `go` in the same breath: a
  * moment later the session may be another one.
  */
-async function permitted({ gate, core, rule, request }, after, go) {
+export async function permitted({ gate, core, rule, request }, after, go) {
   const since = monotonicClock();
   for (;;) {
     const code = core.authorize(rule, request.method, request.flags, after);
@@ -117,9 +117,9 @@ async function refused(call, stamp, response) {
   return repeated;
 }
 
-const isRefusal = ({ status }) => status === 401 || status === 403;
+export const isRefusal = ({ status }) => status === 401 || status === 403;
 
-const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
+export const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
   core.refused(rule, request.method, request.flags, stamp, repeated, {
     status,
     challenge: headers.get("www-authenticate"),

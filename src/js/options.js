@@ -119,7 +119,7 @@ export function readSignIn(given) {
 }
 
 /** Reads what `install()` was given. */
-export const readInstall = (given = {}) => read(given, "options", "", { window: "any" });
+export const readInstall = (given = {}) => read(given, "options", "", { window: "any", xhr: "boolean" });
 
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");

@@ -2,7 +2,7 @@ import { NEEDS_REQUEST, ONE_SHOT, buffered, prepareBody } from "./body.js";
 import { Headers, Proxy, Request, URL, URLSearchParams, apply, document, location, requestUrl } from "./natives.js";
 
 // Flags of Core.authorize().
-const OWN_AUTHORIZATION = 1;
+export const OWN_AUTHORIZATION = 1;
 const NO_CORS = 2;
 export const NOT_REPLAYABLE = 4;
 

@@ -50,6 +50,7 @@ import {
   WAIT,
 } from "./steps.js";
 import { Tabs } from "./tabs.js";
+import { patchXhr } from "./xhr.js";
 
 // Outcomes of a wait, as Core's host gets them.
 const READY = 0;
@@ -225,21 +226,25 @@ export class TokenWard extends EventTarget {
   }
 
   install(options) {
-    const { window = globalThis } = readInstall(options);
+    const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
+    let found = this.#patches.get(window);
     // A frame that went elsewhere is another realm behind the same window.
-    if (this.#patches.get(window)?.realm !== window.Promise) {
+    if (found?.realm !== window.Promise) {
       const gate = { ...this.#gate };
-      this.#patches.set(window, { realm: window.Promise, gate });
+      found = { realm: window.Promise, gate };
+      this.#patches.set(window, found);
       patch(window, "fetch", gate, (next) => intercept(next, gate));
     }
+    if (xhr) found.unpatchXhr ??= patchXhr(window, found.gate);
     return this;
   }
 
   uninstall() {
-    for (const [window, { gate }] of this.#patches) {
+    for (const [window, { gate, unpatchXhr }] of this.#patches) {
       gate.core = undefined;
       unpatch(window, "fetch");
+      unpatchXhr?.();
     }
     this.#patches.clear();
     this.#lender?.close();
