@@ -305,10 +305,23 @@ export interface SignInOptions {
 export interface InstallOptions {
   /** Of the page's own origin: a frame's, to patch it as well. To be repeated after the frame has loaded. Default: the page. */
   window?: typeof globalThis;
+  /**
+   * Patches `XMLHttpRequest` as well. A synchronous request gets the token there is, and never waits. Where a request ends
+   * because there is no token to be had, its `error` event has the {@link TokenWardError} in `error`. Default: false
+   */
+  xhr?: boolean;
+}
+
+/** An `error` event of an `XMLHttpRequest` that ended before it was sent. */
+export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
+  readonly error: TokenWardError;
 }
 
 export interface SignInResult {
-  /** The answer to the repeated request, with `stepUp`; `null` without, or if its body could be sent only once. */
+  /**
+   * The answer to the repeated request, with `stepUp`; `null` without, if its body could be sent only once, or if it was an
+   * `XMLHttpRequest`.
+   */
   response: Response | null;
 }
 
@@ -447,7 +460,7 @@ export class TokenWard extends EventTarget {
   restore(): Promise<RestoreResult>;
 
   /**
-   * Patches `fetch`. A second call for the same window does nothing. A wrapper of `fetch` that was there before is called
+   * Patches `fetch`, and `XMLHttpRequest` on request. A second call for the same window patches only what was not. A wrapper of `fetch` that was there before is called
    * with the `Authorization` header; {@link fetch} calls the one that was there when this module was loaded.
    * @throws {TypeError} `invalid_option`: names the key
    */

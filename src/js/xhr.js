@@ -31,27 +31,25 @@ const DOCUMENT_NODE = 9;
 /** The longest that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What would show a refused answer. */
-const ANSWER = /^(status|response|get\w*Header|override)/;
+/** The properties that would show a refused answer. */
+const ANSWER = /^(status|response|get|overr)/;
 
 /**
  * Patches the XMLHttpRequest of a window, and returns what takes that back.
  *
- * Each request is sent by the app's own object, so that its events are the browser's. As long as the browser does not know
- * what the app has to believe, because the request waits or because a refused answer is kept from the app, events of ours
- * tell it, and own properties of the object that hide those of its prototype.
+ * The app's own object sends each request, so that its events are the browser's. What the browser does not know, because the
+ * request waits or because a refused answer is kept from the app, is told by events of ours and by own properties of the
+ * object.
  */
 export function patchXhr(window, gate) {
-  const { Event, EventTarget, Node, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
+  const { Event, EventTarget, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
   const { prototype } = XMLHttpRequest;
-  const { addEventListener, dispatchEvent } = EventTarget.prototype;
-  const native = Object.getOwnPropertyDescriptors(prototype);
-  const nodeType = Object.getOwnPropertyDescriptor(Node.prototype, "nodeType").get;
   const listening = XMLHttpRequestEventTarget.prototype;
-  const inherits = listening.addEventListener === addEventListener;
+  const { addEventListener, dispatchEvent } = listening;
+  const inherits = !Object.hasOwn(listening, "addEventListener");
+  const native = Object.getOwnPropertyDescriptors(prototype);
   const closing = new AbortController();
   const next = {};
-
   /** The newest call of each object, and of its `upload`. */
   const calls = new WeakMap();
   /** The types of events that `listen` hears first, by object. */
@@ -61,6 +59,9 @@ export function patchXhr(window, gate) {
 
   const read = (xhr, name) => apply(native[name].get, xhr, []);
   const write = (xhr, name, value) => apply(native[name].set, xhr, [value]);
+  const dispatch = (target, event) => apply(dispatchEvent, target, [event]);
+  /** Throws what the browser throws where the state does not allow it. */
+  const refuse = (name, args = []) => apply(next[name], new XMLHttpRequest(), args);
 
   function silently(act) {
     silent = true;
@@ -81,332 +82,297 @@ export function patchXhr(window, gate) {
     if (types[type]) return;
     led.set(target, types);
     types[type] = true;
-    const handler = target[`on${type}`];
-    if (handler) target[`on${type}`] = null;
+    const on = `on${type}`;
+    const handler = target[on];
+    if (handler) target[on] = null;
     apply(addEventListener, target, [type, listen, true]);
-    if (handler) target[`on${type}`] = handler;
+    if (handler) target[on] = handler;
+  }
+
+  /** Makes it the newest one; undefined for a request that is none of ours. */
+  function bind(xhr, call) {
+    calls.set(xhr, call);
+    calls.set(read(xhr, "upload"), call);
   }
 
   /** From an open() to the next one. */
-  class Call {
-    #xhr;
-    #upload;
-    #core = gate.core;
-    #rule;
-    #args;
-    #headers = [];
-    #flags = 0;
-    #body = [];
-    #sent = false;
-    /** When the app sent it, and when the browser did. */
-    #since;
-    #sentAt;
-    /** Which token it went with, until its answer was looked at. */
-    #stamp;
-    #repeated = false;
+  function begin(xhr, rule, method, url, isAsync) {
+    const { core } = gate;
+    const upload = read(xhr, "upload");
+    const stopping = new AbortController();
+    const stopped = stopping.signal;
+    const headers = [];
+    const request = { method, flags: 0, signal: AbortSignal.any([stopped, closing.signal]) };
+    const asked = { gate, core, rule, request };
+    let masked = [];
+    let body = [];
+    let isSent = false;
+    let isRepeated = false;
     /** The app has not heard the end of the upload. */
-    #uploading = false;
+    let isUploading = false;
+    /** When the app sent it, and when the browser did. */
+    let since, sentAt;
+    /** Which token it went with, until its answer was looked at. */
+    let stamp;
     /** What the app has not heard: events, each with the readyState of its time. */
-    #unheard;
-    /** In the place of the object, where its refused answer would show. */
-    #blank;
-    #masks = [];
-    #stopping = new AbortController();
-    #timer;
+    let unheard;
+    /** Stands for the object where its refused answer would show. */
+    let blank;
+    let timer;
     /** The app's, once the browser's is another one. */
-    #timeout;
-    /** The readyState that the app sees where it is not the browser's; OPENED while something is awaited. */
-    shown;
+    let timeout;
 
-    constructor(xhr, rule, method, url, isAsync) {
-      this.#xhr = xhr;
-      this.#upload = read(xhr, "upload");
-      this.#rule = rule;
-      this.#args = [method, url, isAsync];
-      for (const type of EVENTS) lead(xhr, type);
-    }
+    const call = {
+      /** The readyState that the app sees where it is not the browser's; OPENED while something is awaited. */
+      shown: undefined,
 
-    /** Makes it the newest one; undefined for a request that is none of ours. */
-    static bind(xhr, call) {
-      calls.set(xhr, call);
-      calls.set(read(xhr, "upload"), call);
-    }
+      setRequestHeader(name, value) {
+        apply(next.setRequestHeader, xhr, [name, value]);
+        headers.push([name, value]);
+        if (/^authorization$/i.test(name)) request.flags |= OWN_AUTHORIZATION;
+      },
 
-    setRequestHeader(name, value) {
-      apply(next.setRequestHeader, this.#xhr, [name, value]);
-      this.#headers.push([name, value]);
-      if (/^authorization$/i.test(name)) this.#flags |= OWN_AUTHORIZATION;
-    }
+      send(args) {
+        if (isSent) return apply(next.send, xhr, args);
+        body = args;
+        if (args.length > 0 && !/^(get|head)$/i.test(method)) take(args[0]);
+        const code = core.authorize(rule, method, request.flags, ANY_TOKEN);
+        since = monotonicClock();
+        if (code !== WAIT || !isAsync) return transmit(code);
+        isSent = true;
+        mask();
+        fire(xhr, "loadstart");
+        if (isUploading) fire(upload, "loadstart", size());
+        wait(
+          ANY_TOKEN,
+          (code) => silently(() => transmit(code)),
+          (error) => fail("error", error),
+        );
+      },
 
-    send(args) {
-      const [method, , isAsync] = this.#args;
-      if (this.#sent) return apply(next.send, this.#xhr, args);
-      this.#body = args;
-      if (args.length > 0 && !/^(get|head)$/i.test(method)) this.#take(args[0]);
-      const code = this.#core.authorize(this.#rule, method, this.#flags, ANY_TOKEN);
-      this.#since = monotonicClock();
-      if (code !== WAIT || !isAsync) return this.#transmit(code);
-      this.#sent = true;
-      this.#mask();
-      this.#fire(this.#xhr, "loadstart");
-      if (this.#uploading) this.#fire(this.#upload, "loadstart", this.#size());
-      this.#wait(
-        ANY_TOKEN,
-        (code) => silently(() => this.#transmit(code)),
-        (error) => this.#fail("error", error),
-      );
-    }
+      /** Whether an event is not for the app. */
+      hides(event, target) {
+        const { type } = event;
+        const state = read(xhr, "readyState");
+        if (target !== xhr) {
+          if (isRepeated && !isUploading) return true;
+          if (type === "loadend" && !unheard) isUploading = false;
+        } else {
+          // Used again without us.
+          if (call.shown === UNSENT || call.shown === DONE) call.end();
+          if (type === "readystatechange" && state === HEADERS_RECEIVED && gate.core) look();
+        }
+        return unheard?.push([event, state]);
+      },
+
+      abort() {
+        if (call.shown > UNSENT && call.shown < DONE) fail("abort");
+        if (call.shown !== DONE) return;
+        call.shown = UNSENT;
+        silently(() => apply(next.abort, xhr, []));
+      },
+
+      /** Another one takes its place. */
+      end() {
+        stop();
+        unmask(/./);
+        if (timeout !== undefined) write(xhr, "timeout", timeout);
+        timeout = call.shown = undefined;
+      },
+    };
 
     /** Takes the body as it is now. */
-    #take(body) {
-      const init = { body };
-      let isDocument = false;
-      try {
-        isDocument = apply(nodeType, body, []) === DOCUMENT_NODE;
-      } catch {
-        // Not a node.
-      }
-      if (isDocument) {
-        init.body = body.cloneNode(true);
-      } else if (body instanceof FormData) {
+    function take(given) {
+      const init = { body: given };
+      if (given instanceof FormData) {
         init.body = new FormData();
-        body.forEach((value, name) => init.body.append(name, value));
+        given.forEach((value, name) => init.body.append(name, value));
+      } else if (given?.nodeType === DOCUMENT_NODE) {
+        init.body = given.cloneNode(true);
       } else if (prepareBody(init)) {
-        // Another realm's, or an object of which the browser makes a string.
-        if (/^\[object Object/.test(apply(Object.prototype.toString, body, []))) init.body = `${body}`;
-        else this.#flags |= NOT_REPLAYABLE;
+        request.flags |= NOT_REPLAYABLE;
       }
-      this.#body = [init.body];
-      this.#uploading = (init.body ?? null) !== null;
+      body = [init.body];
+      isUploading = (init.body ?? null) !== null;
     }
 
     /** What an upload will come to, where that can be told before. */
-    #size() {
-      const [body] = this.#body;
-      const total = body instanceof FormData || body.nodeType ? 0 : new Blob([body]).size;
+    function size() {
+      const total = body[0] instanceof FormData || body[0].nodeType ? 0 : new Blob(body).size;
       return { lengthComputable: total > 0, total };
     }
 
-    #transmit(code) {
-      const xhr = this.#xhr;
-      const authorised = code === SEND;
-      this.#sent = true;
-      this.shown = undefined;
-      if (authorised) {
-        this.#stamp = this.#core.stamp();
-        apply(next.setRequestHeader, xhr, ["authorization", this.#core.authorization()]);
+    function transmit(code) {
+      const isAuthorised = code === SEND;
+      isSent = true;
+      call.shown = undefined;
+      if (isAuthorised) {
+        stamp = core.stamp();
+        apply(next.setRequestHeader, xhr, ["authorization", core.authorization()]);
       }
-      if (this.#uploading) {
-        // A listener there asks for a preflight, which a token needs anyway.
-        for (const type of EVENTS) if (authorised || this.#upload[`on${type}`]) lead(this.#upload, type);
-      }
-      this.#sentAt = monotonicClock();
-      this.#tune();
-      apply(next.send, xhr, this.#body);
-      if (this.#args[2]) return;
-      this.#flags |= NOT_REPLAYABLE;
-      this.#refused();
+      // A listener there asks for a preflight, which a token needs anyway.
+      if (isUploading) for (const type of EVENTS) if (isAuthorised || upload[`on${type}`]) lead(upload, type);
+      sentAt = monotonicClock();
+      tune();
+      apply(next.send, xhr, body);
+      if (isAsync) return;
+      request.flags |= NOT_REPLAYABLE;
+      look();
     }
 
-    /** Whether an event is not for the app. */
-    hides(event, target) {
-      const { type } = event;
-      const state = read(this.#xhr, "readyState");
-      if (target !== this.#xhr) {
-        if (this.#repeated && !this.#uploading) return true;
-        if (type === "loadend" && !this.#unheard) this.#uploading = false;
-      } else {
-        // Used again without us.
-        if (this.shown === UNSENT || this.shown === DONE) this.end();
-        if (type === "readystatechange" && state === HEADERS_RECEIVED && gate.core) this.#refused();
-      }
-      return Boolean(this.#unheard?.push([event, state]));
-    }
-
-    /** Looks at an answer, and if it is a refusal that another token may change, keeps it from the app. */
-    #refused() {
-      const xhr = this.#xhr;
-      const stamp = this.#stamp;
+    /** Looks at the answer. A refusal that another token may change is kept from the app. */
+    function look() {
       const status = read(xhr, "status");
-      this.#stamp = undefined;
       if (stamp === undefined || !isRefusal({ status })) return;
-      const [method] = this.#args;
-      const call = { core: this.#core, rule: this.#rule, request: { method, flags: this.#flags } };
-      const headers = { get: (name) => apply(native.getResponseHeader.value, xhr, [name]) };
-      const answer = { status, headers, redirected: true, url: read(xhr, "responseURL") };
+      const answer = {
+        status,
+        headers: { get: (name) => apply(native.getResponseHeader.value, xhr, [name]) },
+        redirected: true,
+        url: read(xhr, "responseURL"),
+      };
+      const refused = stamp;
+      stamp = undefined;
       gate.refusing(NOT_REPEATABLE);
-      const repeats = report(call, stamp, answer, this.#repeated);
+      const repeats = report(asked, refused, answer, isRepeated);
       gate.refusing(undefined);
       if (!repeats) return;
-      this.#unheard = [];
-      this.#mask();
-      this.#blank = new XMLHttpRequest();
-      write(this.#blank, "responseType", read(xhr, "responseType"));
-      for (const name of Object.keys(native)) if (ANSWER.test(name)) this.#define(name, this.#ofBlank(native[name]));
-      const reveal = () => this.#reveal();
-      this.#wait(stamp, (code) => (code === SEND ? this.#repeat() : reveal()), reveal);
+      unheard = [];
+      mask();
+      blank = new XMLHttpRequest();
+      write(blank, "responseType", read(xhr, "responseType"));
+      for (const name of Object.keys(native)) {
+        const { get, set, value } = native[name];
+        if (!ANSWER.test(name)) continue;
+        const of = (member) => member && ((...args) => apply(member, blank, args));
+        define(name, value ? { value: of(value) } : { get: of(get), set: of(set) });
+      }
+      wait(refused, (code) => (code === SEND ? repeat() : reveal()), reveal);
     }
 
-    #ofBlank({ get, set, value }) {
-      const blank = this.#blank;
-      if (value) return { value: (...args) => apply(value, blank, args) };
-      return { get: () => apply(get, blank, []), set: set && ((value) => apply(set, blank, [value])) };
-    }
-
-    #repeat() {
-      const xhr = this.#xhr;
-      this.#unmask(ANSWER);
-      this.#unheard = undefined;
-      this.#repeated = true;
+    function repeat() {
+      unmask(ANSWER);
+      unheard = undefined;
+      isRepeated = true;
       silently(() => {
-        apply(next.open, xhr, this.#args);
-        write(xhr, "responseType", read(this.#blank, "responseType"));
-        for (const header of this.#headers) apply(next.setRequestHeader, xhr, header);
-        this.#transmit(SEND);
+        apply(next.open, xhr, [method, url, true]);
+        write(xhr, "responseType", read(blank, "responseType"));
+        for (const header of headers) apply(next.setRequestHeader, xhr, header);
+        transmit(SEND);
       });
     }
 
     /** There is no better answer than the refused one. */
-    #reveal() {
-      const unheard = this.#unheard;
-      this.#unheard = undefined;
-      this.#unmask(ANSWER);
-      clearTimeout(this.#timer);
-      for (const [event, state] of unheard) {
-        this.shown = state;
-        apply(dispatchEvent, event.target, [event]);
-        if (this.#stopping.signal.aborted) return;
+    function reveal() {
+      const events = unheard;
+      unheard = undefined;
+      unmask(ANSWER);
+      clearTimeout(timer);
+      for (const [event, state] of events) {
+        call.shown = state;
+        dispatch(event.target, event);
+        if (stopped.aborted) return;
       }
-      this.shown = undefined;
+      call.shown = undefined;
     }
 
-    #wait(after, go, failed) {
-      const { signal: stopped } = this.#stopping;
-      if (stopped.aborted) return;
-      const signal = AbortSignal.any([stopped, closing.signal]);
-      const [method] = this.#args;
-      const call = { gate, core: this.#core, rule: this.#rule, request: { method, flags: this.#flags, signal } };
-      // It may have been aborted between the end of the wait and this.
-      permitted(call, after, (code) => stopped.aborted || go(code)).catch((error) => stopped.aborted || failed(error));
-    }
-
-    abort() {
-      if (this.shown > UNSENT && this.shown < DONE) this.#fail("abort");
-      if (this.shown !== DONE) return;
-      this.shown = UNSENT;
-      silently(() => apply(next.abort, this.#xhr, []));
+    function wait(after, go, failed) {
+      // Both may come after the end of what they waited for.
+      const unless = (act) => (result) => stopped.aborted || act(result);
+      if (!stopped.aborted) permitted(asked, after, unless(go)).catch(unless(failed));
     }
 
     /** Ends it without an answer. */
-    #fail(type, error) {
-      const xhr = this.#xhr;
-      this.#stop();
-      this.#unmask(ANSWER);
+    function fail(type, error) {
+      stop();
+      unmask(ANSWER);
       silently(() => apply(next.abort, xhr, []));
-      this.shown = DONE;
-      this.#fire(xhr, "readystatechange");
-      if (this.#uploading) {
-        this.#uploading = false;
-        this.#fire(this.#upload, type);
-        this.#fire(this.#upload, "loadend");
+      call.shown = DONE;
+      fire(xhr, "readystatechange");
+      for (const target of isUploading ? [upload, xhr] : [xhr]) {
+        fire(target, type, {}, target === xhr && error && { error });
+        fire(target, "loadend");
       }
-      this.#fire(xhr, type, {}, error && { error });
-      this.#fire(xhr, "loadend");
+      isUploading = false;
     }
 
-    #stop() {
-      this.#stopping.abort();
-      clearTimeout(this.#timer);
-      this.#unheard = this.#stamp = undefined;
+    function stop() {
+      stopping.abort();
+      clearTimeout(timer);
+      unheard = stamp = undefined;
     }
 
-    /** Another one takes its place. */
-    end() {
-      this.#stop();
-      this.#unmask(/./);
-      if (this.#timeout !== undefined) write(this.#xhr, "timeout", this.#timeout);
-      this.#timeout = this.shown = undefined;
-    }
-
-    #fire(target, type, init, more) {
-      if (calls.get(this.#xhr) !== this) return;
+    function fire(target, type, init, more) {
       const Kind = type === "readystatechange" ? Event : ProgressEvent;
-      apply(dispatchEvent, target, [Object.assign(new Kind(type, init), more)]);
+      if (calls.get(xhr) === call) dispatch(target, Object.assign(new Kind(type, init), more));
     }
 
     /** From now on the app waits for us. */
-    #mask() {
-      const xhr = this.#xhr;
-      this.shown = OPENED;
-      this.#timeout ??= read(xhr, "timeout");
-      this.#define("readyState", { get: () => this.shown ?? read(xhr, "readyState") });
-      this.#define("timeout", {
-        get: () => this.#timeout,
+    function mask() {
+      call.shown = OPENED;
+      timeout ??= read(xhr, "timeout");
+      define("readyState", { get: () => call.shown ?? read(xhr, "readyState") });
+      define("timeout", {
+        get: () => timeout,
         set: (value) => {
           write(xhr, "timeout", value);
-          this.#timeout = read(xhr, "timeout");
-          this.#tune();
+          timeout = read(xhr, "timeout");
+          tune();
         },
       });
-      this.#define("withCredentials", {
+      define("withCredentials", {
         get: () => read(xhr, "withCredentials"),
-        set: (value) => (this.shown ? refuse("send") : write(xhr, "withCredentials", value)),
+        set: (value) => (call.shown ? refuse("send") : write(xhr, "withCredentials", value)),
       });
-      this.#tune();
+      tune();
     }
 
-    #define(name, descriptor) {
-      if (Object.hasOwn(this.#xhr, name)) return;
-      Object.defineProperty(this.#xhr, name, { configurable: true, enumerable: true, ...descriptor });
-      this.#masks.push(name);
+    function define(name, descriptor) {
+      if (Object.hasOwn(xhr, name)) return;
+      Object.defineProperty(xhr, name, { configurable: true, enumerable: true, ...descriptor });
+      masked.push(name);
     }
 
-    #unmask(names) {
-      this.#masks = this.#masks.filter((name) => !(names.test(name) && delete this.#xhr[name]));
+    function unmask(names) {
+      masked = masked.filter((name) => !(names.test(name) && delete xhr[name]));
     }
 
     /** The app's timeout counts from when it sent the request, the browser's from when that did. */
-    #tune() {
-      clearTimeout(this.#timer);
-      if (this.#timeout === undefined) return;
-      const left = (now) => this.#timeout && Math.max(1, this.#timeout - (now - this.#since));
-      if (!this.shown) write(this.#xhr, "timeout", left(this.#sentAt));
-      else if (this.#timeout) this.#timer = setTimeout(() => this.#fail("timeout"), Math.min(left(monotonicClock()), MAX_TIMER_MS));
+    function tune() {
+      clearTimeout(timer);
+      if (timeout === undefined) return;
+      const left = timeout && Math.max(1, timeout + since - (call.shown ? monotonicClock() : sentAt));
+      if (!call.shown) write(xhr, "timeout", left);
+      else if (left) timer = setTimeout(() => fail("timeout"), Math.min(left, MAX_TIMER_MS));
     }
+
+    for (const type of EVENTS) lead(xhr, type);
+    return call;
   }
 
-  /** Throws what the browser throws where the state does not allow it. */
-  const refuse = (name, args = []) => apply(next[name], new XMLHttpRequest(), args);
-
   /** The call that an open() begins, if it is one of ours. What it goes by is put into the arguments. */
-  function begin(xhr, args) {
-    if (!gate.core || args.length < 2) return;
-    try {
-      read(xhr, "readyState");
-    } catch {
-      return;
-    }
-    args[0] = `${args[0]}`;
+  function find(xhr, args) {
+    if (!gate.core || args.length < 2 || !(xhr instanceof XMLHttpRequest)) return;
+    const method = (args[0] = `${args[0]}`);
     const url = (args[1] = `${args[1]}`);
-    let href;
+    let rule = -1;
     try {
       const isAbsolute = /^https?:\/\//i.test(url);
-      ({ href } = isAbsolute ? new URL(url) : new URL(url, window.document.baseURI));
-      // Another base must not lead it elsewhere.
-      if (!isAbsolute) args[1] = href;
-    } catch {
-      return;
+      const { href } = isAbsolute ? new URL(url) : new URL(url, window.document.baseURI);
+      // With a password it is not for us, and lists hold http: and https: only.
+      if ((args[3] ?? args[4] ?? null) === null && /^http/.test(href)) rule = gate.core.findRule(href);
+      // No other base must lead it elsewhere.
+      if (rule >= 0 && !isAbsolute) args[1] = href;
+    } catch (error) {
+      gate.failed(error);
     }
-    const rule = (args[3] ?? args[4] ?? null) === null && /^http/.test(href) ? gate.core.findRule(href) : -1;
-    if (rule < 0) args[1] = url;
-    else return new Call(xhr, rule, args[0], args[1], args.length < 3 || Boolean(args[2]));
+    if (rule >= 0) return begin(xhr, rule, method, args[1], args.length < 3 || Boolean(args[2]));
   }
 
   const methods = {
     open(method, url) {
       const args = arguments;
       const before = calls.get(this);
-      const call = begin(this, args);
+      const call = find(this, args);
       if (!before && !call) return apply(next.open, this, args);
       const shown = before?.shown;
       const state = read(this, "readyState");
@@ -414,16 +380,16 @@ export function patchXhr(window, gate) {
         refuse("open", args);
         before.end();
       }
-      Call.bind(this, call);
+      bind(this, call);
+      const open = () => apply(next.open, this, args);
       try {
-        const open = () => apply(next.open, this, args);
         if (shown === OPENED && state !== OPENED) silently(open);
         else open();
       } catch (error) {
-        Call.bind(this);
+        bind(this);
         throw error;
       }
-      if (state === OPENED && (shown ?? OPENED) !== OPENED) apply(dispatchEvent, this, [new Event("readystatechange")]);
+      if (state === OPENED && (shown ?? OPENED) !== OPENED) dispatch(this, new Event("readystatechange"));
     },
     setRequestHeader(name, value) {
       const call = calls.get(this);
@@ -434,8 +400,7 @@ export function patchXhr(window, gate) {
     send() {
       const call = calls.get(this);
       if (call && call.shown !== undefined) return refuse("send");
-      if (!call || !gate.core) return apply(next.send, this, arguments);
-      return call.send(arguments);
+      return call && gate.core ? call.send(arguments) : apply(next.send, this, arguments);
     },
     abort() {
       const call = calls.get(this);
@@ -446,26 +411,22 @@ export function patchXhr(window, gate) {
   const listener = {
     addEventListener(type, listener) {
       if (gate.core && EVENTS.includes(type) && this instanceof XMLHttpRequestEventTarget) lead(this, type);
-      return apply(inherits ? EventTarget.prototype.addEventListener : next.addEventListener, this, arguments);
+      return apply(inherits ? EventTarget.prototype.addEventListener : addEventListener, this, arguments);
     },
   };
 
-  const places = [
-    [prototype, methods],
-    [listening, listener],
-  ];
-  for (const [object, made] of places) {
-    for (const name of Object.keys(made)) {
-      patch(object, name, gate, (found) => {
-        next[name] = found;
-        return made[name];
-      });
-    }
-  }
+  const each = (act) => {
+    for (const name of Object.keys(methods)) act(prototype, name, methods);
+    act(listening, "addEventListener", listener);
+  };
+  each((object, name, made) => {
+    next[name] = object[name];
+    patch(object, name, gate, () => made[name]);
+  });
 
   return () => {
     closing.abort(new TokenWardError("closed"));
-    for (const [object, made] of places) for (const name of Object.keys(made)) unpatch(object, name);
+    each(unpatch);
     if (listening.addEventListener === EventTarget.prototype.addEventListener) delete listening.addEventListener;
   };
 }
