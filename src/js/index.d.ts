@@ -317,6 +317,14 @@ export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
   readonly error: TokenWardError;
 }
 
+/** What {@link TokenWard.connectServiceWorker} lends for. */
+export interface ConnectOptions {
+  /** A frame of the page's own origin that has no ward, and loads with this page's tokens. Default: the page itself. */
+  window?: typeof globalThis;
+  /** Which `authorizeRequests()` of the worker lends from this ward, where a page has several. Default: the one without a name. */
+  name?: string;
+}
+
 export interface SignInResult {
   /**
    * The answer to the repeated request, with `stepUp`; `null` without, if its body could be sent only once, or if it was an
@@ -503,10 +511,11 @@ export class TokenWard extends EventTarget {
    *
    * Security: only the worker that controls the page gets the token, no refresh token is ever lent, and the worker keeps it
    * in memory.
+   * @throws {TypeError} `invalid_option`: names the key
    * @throws {TokenWardError} `service_worker_unavailable`: none of tokenward's was active within `requestTimeoutSeconds`;
    * `closed`
    */
-  connectServiceWorker(): Promise<void>;
+  connectServiceWorker(options?: ConnectOptions): Promise<void>;
 
   /**
    * Renews now, or joins the refresh that is under way. Resolves when the tokens were renewed.

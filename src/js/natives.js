@@ -21,6 +21,7 @@ export const {
   Proxy,
   Request,
   Response,
+  Set,
   String,
   TextDecoder,
   TextEncoder,
@@ -51,5 +52,4 @@ export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
-export const serviceWorkers = navigator?.serviceWorker;
 export const requestUrl = Request && Object.getOwnPropertyDescriptor(Request.prototype, "url").get;

@@ -100,8 +100,11 @@ export function readOptions(given) {
   };
 }
 
+/** Reads what `connectServiceWorker()` was given. */
+export const readConnection = (given = {}) => read(given, "options", "", { window: "any", name: "string" });
+
 /** Reads what `authorizeRequests()` was given. */
-export const readWorker = (given) => read(given, "options", "", { resources, waitSeconds, dangerouslyAllowHttp });
+export const readWorker = (given) => read(given, "options", "", { name: "string", resources, waitSeconds, dangerouslyAllowHttp });
 
 /** Reads what `ticket()` was given. */
 export function readTicket(given, options = {}) {

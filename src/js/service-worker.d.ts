@@ -1,6 +1,8 @@
 import type { ResourceOptions } from "./index.js";
 
 export interface ServiceWorkerOptions {
+  /** For pages with several wards: each connects to the one of its name. Default: none. */
+  name?: string;
   /** What may carry a token: the list of {@link TokenWardOptions.resources}, or a part of it. Required. */
   resources: readonly ResourceOptions[];
   /** How long a request waits for a token, in seconds, 1 to 600. Default 30. */

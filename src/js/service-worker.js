@@ -16,7 +16,7 @@ class Vault {
   isWarded = false;
   /** Whether it has a session, but no token now. */
   isEmpty = false;
-  #client;
+  #say;
   #options;
   #mark = -1;
   #fail;
@@ -24,14 +24,14 @@ class Vault {
   /** Resolves when the page has told what it has, or keeps silent. */
   told = new Promise((resolve) => (this.#word = resolve));
 
-  constructor(client, options) {
-    this.#client = client;
+  constructor(say, options) {
+    this.#say = say;
     this.#options = options;
     setTimeout(() => this.isWarded || this.#word(), WORD_MS);
   }
 
   ask() {
-    this.#client.postMessage({ tokenward: "need", after: this.#mark });
+    this.#say({ tokenward: "need", after: this.#mark });
   }
 
   take({ tokens, mark, user }) {
@@ -74,14 +74,14 @@ class Vault {
       });
     const { ward } = borrower({ ...this.#options, refresh });
     for (const name of ["stepup", "insufficientscope"]) {
-      ward.addEventListener(name, ({ detail }) => this.#client.postMessage({ tokenward: "event", name, detail }));
+      ward.addEventListener(name, ({ detail }) => this.#say({ tokenward: "event", event: name, detail }));
     }
     return ward;
   }
 }
 
 export function authorizeRequests(given) {
-  const options = readWorker(given);
+  const { name = "", ...options } = readWorker(given);
   loadNow(wasm);
   const { covers } = borrower(options);
   const vaults = new Map();
@@ -97,16 +97,17 @@ export function authorizeRequests(given) {
 
   addEventListener("message", (event) => {
     const { data, source } = event;
-    switch (data?.tokenward) {
+    if (data?.for !== name) return undefined;
+    switch (data.tokenward) {
       case "claim":
         return event.waitUntil(clients.claim());
       case "wait":
         return vaultOf(source).wait();
       case "lend":
         vaultOf(source).take(data);
-        return source.postMessage({ tokenward: "heard" });
+        return source.postMessage({ tokenward: "heard", for: name });
       case "failed":
-        vaultOf(source).failed();
+        return vaultOf(source).failed();
     }
   });
 
@@ -153,7 +154,7 @@ export function authorizeRequests(given) {
 
   function vaultOf(client) {
     let vault = vaults.get(client.id);
-    if (!vault) vaults.set(client.id, (vault = new Vault(client, options)));
+    if (!vault) vaults.set(client.id, (vault = new Vault((message) => client.postMessage({ ...message, for: name }), options)));
     return vault;
   }
 }

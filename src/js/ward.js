@@ -26,7 +26,7 @@ import {
   open,
   wallClock,
 } from "./natives.js";
-import { readInstall, readOptions, readSignIn, readTicket } from "./options.js";
+import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
 import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
 import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
@@ -112,7 +112,8 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #tabs;
-  #lender;
+  /** By the window that they lend for. */
+  #lenders = new Map();
   #restoring;
   #handling;
   #user = null;
@@ -247,8 +248,8 @@ export class TokenWard extends EventTarget {
       unpatchXhr?.();
     }
     this.#patches.clear();
-    this.#lender?.close();
-    this.#lender = undefined;
+    for (const { lender } of this.#lenders.values()) lender.close();
+    this.#lenders.clear();
     return this;
   }
 
@@ -271,15 +272,21 @@ export class TokenWard extends EventTarget {
     return loan.access_token;
   }
 
-  async connectServiceWorker() {
-    this.#alive();
-    this.#lender ??= new Lender({
-      look: () => this.#core?.step(LEND, ANY_TOKEN),
-      lend: (after) => this.#lend(after),
-      mark: () => [this.#core?.stamp(), this.user],
-      heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
-    });
-    await this.#lender.connect(this.#closing.signal, this.#core.step(TIMEOUT_MS));
+  async connectServiceWorker(options) {
+    const { window = globalThis, name = "" } = readConnection(options);
+    const timeoutMs = this.#alive().step(TIMEOUT_MS);
+    let lender = this.#lenders.get(window);
+    if (lender?.realm !== window.Promise) {
+      const ward = {
+        look: () => this.#core?.step(LEND, ANY_TOKEN),
+        lend: (after) => this.#lend(after),
+        mark: () => [this.#core?.stamp(), this.user],
+        heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
+      };
+      lender = { realm: window.Promise, lender: new Lender(window, name, ward) };
+      this.#lenders.set(window, lender);
+    }
+    await lender.lender.connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
@@ -353,9 +360,9 @@ export class TokenWard extends EventTarget {
   /** The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in. */
   async #lend(after, signal) {
     const since = monotonicClock();
-    signal?.throwIfAborted();
     // A sign-in that is under way will say more.
     await (this.#handling ?? this.#restoring)?.catch(() => {});
+    signal?.throwIfAborted();
     for (;;) {
       const loan = this.#alive().step(LEND, after);
       if (loan !== true) return loan;
@@ -369,7 +376,7 @@ export class TokenWard extends EventTarget {
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
-    this.#lender?.tell();
+    for (const { lender } of this.#lenders.values()) lender.tell();
     this.dispatchEvent(Object.assign(event, detail));
   }
 

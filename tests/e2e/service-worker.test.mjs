@@ -81,8 +81,7 @@ test("a token that has expired is renewed before anything is sent:", (t) =>
       const { held, release } = latch();
       const before = auth.tokenRequests.length;
       auth.faults.token = [{ hold: held }];
-      const age = (kit, tokens) => kit.ward.setTokens(tokens, { requestedAt: Date.now() - 60_000 });
-      await page.run(age, await auth.issueTokens());
+      await page.run((kit) => kit.expire());
       return async () => {
         await auth.tokenRequests.until(({ length }) => length > before);
         release();

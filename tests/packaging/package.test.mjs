@@ -27,6 +27,8 @@ test("holds these files and no other", () => {
     "dist/index.d.ts",
     "dist/index.js",
     "dist/inline.js",
+    "dist/service-worker.d.ts",
+    "dist/service-worker.js",
     "package.json",
   ]);
 });

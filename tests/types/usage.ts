@@ -12,6 +12,7 @@ import type {
   User,
 } from "tokenward";
 import { frontChannelLogout, relay } from "tokenward/callback";
+import { authorizeRequests } from "tokenward/service-worker";
 import { TokenWard as InlineWard } from "tokenward/inline";
 
 const options: TokenWardOptions = {
@@ -55,6 +56,19 @@ export async function use(answer: TokenResponse): Promise<void> {
   console.log(revoked, notRevoked.includes("refresh_token"));
   ward.uninstall();
   ward.close();
+}
+
+authorizeRequests({ resources: [{ url: "https://api.example.com/v1/", methods: ["GET"] }], name: "orders", waitSeconds: 10 });
+// @ts-expect-error the worker has no server of its own
+authorizeRequests({ resources: [], issuer: "https://id.example.com" });
+
+export async function others(ward: TokenWard, frame: HTMLIFrameElement): Promise<void> {
+  await ward.connectServiceWorker();
+  await ward.connectServiceWorker({ name: "orders", window: frame.contentWindow as unknown as typeof globalThis });
+  const token: string = await ward.ticket("wss://api.example.com/v1/socket", { method: "GET", signal: AbortSignal.timeout(1000) });
+  console.log(token.length);
+  // @ts-expect-error a name is a string
+  await ward.connectServiceWorker({ name: 7 });
 }
 
 const discovered: TokenWardOptions = {

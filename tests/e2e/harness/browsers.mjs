@@ -22,6 +22,7 @@ const sessions = new Set();
  * @param {"chromium" | "firefox" | "webkit"} [name]
  * @param {object} [options]
  * @param {boolean} [options.throttles] Chromium throttles hidden pages as it does for users, but soon: see `throttlingFlags`
+ * @param {Record<string, unknown>} [options.prefs] Firefox's preferences
  */
 export async function open(name = browser, options) {
   const service = await startDriver(name, options);
@@ -94,7 +95,7 @@ export async function startDriver(name, options) {
   }
 }
 
-function capabilities(name, program, { throttles = false } = {}) {
+function capabilities(name, program, { throttles = false, prefs = {} } = {}) {
   switch (name) {
     case "chromium": {
       const more = throttles ? throttlingFlags : { args: [] };
@@ -102,7 +103,7 @@ function capabilities(name, program, { throttles = false } = {}) {
       return { browserName: "chrome", "goog:chromeOptions": options };
     }
     case "firefox":
-      return { browserName: "firefox", "moz:firefoxOptions": { binary: program, args: ["-headless"] } };
+      return { browserName: "firefox", "moz:firefoxOptions": { binary: program, args: ["-headless"], prefs } };
     case "webkit":
       return { browserName: "MiniBrowser" };
   }

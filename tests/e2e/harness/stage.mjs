@@ -72,11 +72,22 @@ export function latch() {
  * @param {Record<string, string>} [options.mounts] more folders of the page
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  * @param {Record<string, string>} [options.headers] more headers of the page's files
+ * @param {import("../../../www/servers/static.mjs").Handler[]} [options.handlers] more of the app's server
  * @param {boolean} [options.frames] the page may frame the authorization server
  */
 export async function stage(
   t,
-  { accessTokenTtl = 30, connect = [], auth = {}, api = {}, mounts = {}, backend = false, headers = {}, frames = true } = {},
+  {
+    accessTokenTtl = 30,
+    connect = [],
+    auth = {},
+    api = {},
+    mounts = {},
+    backend = false,
+    headers = {},
+    handlers = [],
+    frames = true,
+  } = {},
 ) {
   const servers = {};
   t.after(async () => {
@@ -87,7 +98,7 @@ export async function stage(
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, handlers, frames });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
@@ -101,7 +112,7 @@ async function closeOthers() {
   await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, api, mounts, backend, headers, frames }) {
+async function startServers(servers, { connect, auth, api, mounts, backend, headers, handlers, frames }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
     mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist, ...mounts },
@@ -113,7 +124,7 @@ async function startServers(servers, { connect, auth, api, mounts, backend, head
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
-    handlers: [(...request) => servers.backend?.handle(...request)],
+    handlers: [...handlers, (...request) => servers.backend?.handle(...request)],
     routes: { "GET /client.json": () => ({ issuer: servers.auth.issuer, clientId: "spa" }) },
   });
   const { origin } = servers.app;

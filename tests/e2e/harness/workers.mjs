@@ -1,8 +1,9 @@
 // A stage whose page has a service worker.
+import { randomUUID } from "node:crypto";
 import { browserDriver, stage } from "./stage.mjs";
 
 /** As {@link stage}; no worker outlives the test. `kit` has `register()`, `connect()` and `element()`. */
-export async function workerStage(t, options) {
+export async function workerStage(t, { worker = "/worker.js", ...options } = {}) {
   const staged = await stage(t, options);
   const { page } = staged;
   t.after(() =>
@@ -13,18 +14,40 @@ export async function workerStage(t, options) {
          .then(() => done(), () => done());`,
     ),
   );
-  await page.run(setUp);
+  await page.run(setUp, worker);
+  return staged;
+}
+
+const PICTURE = "/v1/picture.svg";
+/** Each time another one: pages keep those they have. */
+const pictureOf = ({ api }) => `${api.origin}${PICTURE}?${randomUUID()}`;
+
+/** Asks for one as an element does, and gives the event that says how it went. */
+export const picture = (staged) => staged.page.run((kit, url) => kit.ways.img(url), pictureOf(staged));
+
+/** Asks, and how it was {@link asked}. */
+export const ask = (staged) => staged.page.run((kit, url) => void (kit.picture = kit.ways.img(url)), pictureOf(staged));
+export const asked = ({ page }) => page.run((kit) => kit.picture);
+
+/** Which requests had a token. */
+export const tokens = ({ api }) => api.requests.map(({ tokenReceived }) => tokenReceived);
+
+/** A page that is signed in and connected. */
+export async function connected(t, { signIn, ...options } = {}) {
+  const staged = await workerStage(t, options);
+  await staged.page.signIn(signIn);
+  await staged.page.run((kit) => kit.connect());
   return staged;
 }
 
 /** To be run again in a page that was loaded anew. */
-export const setUp = (kit) => {
+export const setUp = (kit, script = "/worker.js") => {
   const policy = window.trustedTypes?.createPolicy("test", { createScriptURL: (url) => url });
   const trusted = (url) => policy?.createScriptURL(url) ?? url;
 
   /** Resolves when the worker is active. */
   kit.register = async (more = {}) => {
-    const url = `/worker.js?${new URLSearchParams({ api: kit.api.origin, ...more })}`;
+    const url = `${script}?${new URLSearchParams({ api: kit.api.origin, ...more })}`;
     kit.registration = await navigator.serviceWorker.register(trusted(url), { type: "module" });
     await navigator.serviceWorker.ready;
   };
@@ -34,18 +57,24 @@ export const setUp = (kit) => {
     await kit.ward.connectServiceWorker();
   };
 
-  /** Which run of the worker's script answers. */
-  kit.born = () =>
+  /** Tells the worker something and resolves with its answer. */
+  const ask = (message, answer) =>
     new Promise((resolve) => {
       const listen = ({ data }) => {
-        if (!data.born) return;
+        if (!(answer in data)) return;
         navigator.serviceWorker.removeEventListener("message", listen);
-        resolve(data.born);
+        resolve(data[answer]);
       };
       navigator.serviceWorker.addEventListener("message", listen);
       navigator.serviceWorker.startMessages();
-      navigator.serviceWorker.controller.postMessage("born");
+      navigator.serviceWorker.controller.postMessage(message);
     });
+
+  /** Which run of the worker's script answers. */
+  kit.born = () => ask("born", "born");
+
+  /** The worker's token has expired. */
+  kit.expire = () => ask({ laterMs: 3_600_000 }, "moved");
 
   /** Adds an element and resolves with the name of the event that says how it went. */
   const element = (name, properties, events = ["load", "error"]) =>

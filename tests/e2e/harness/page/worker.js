@@ -1,4 +1,5 @@
 // The service worker of the tests. Its API stands in its address; what else does makes it another one.
+import "./worker-clock.js";
 import { authorizeRequests } from "/tokenward/service-worker.js";
 
 const { searchParams } = new URL(location.href);
@@ -9,4 +10,13 @@ addEventListener("message", ({ data, source }) => {
   if (data === "born") source.postMessage({ born });
 });
 
-authorizeRequests({ resources: [{ url: `${searchParams.get("api")}/v1` }, { url: `${location.origin}/own/v1` }] });
+if (searchParams.has("hurries")) addEventListener("install", () => skipWaiting());
+if (searchParams.has("hurries")) addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+
+if (!searchParams.has("foreign")) {
+  authorizeRequests({
+    resources: [{ url: `${searchParams.get("api")}/v1` }, { url: `${location.origin}/own/v1` }],
+    waitSeconds: Number(searchParams.get("waitSeconds") ?? 30),
+  });
+  authorizeRequests({ name: "second", resources: [{ url: `${searchParams.get("api")}/second/` }] });
+}
