@@ -24,7 +24,7 @@ export const contentSecurityPolicy = (connect, { frame = [], ancestors = [], med
     ["script-src 'self' 'wasm-unsafe-eval'", ...media].join(" "),
     ["style-src 'self'", ...media].join(" "),
     ["img-src 'self' data:", ...media].join(" "),
-    ["media-src 'self'", ...media].join(" "),
+    ["media-src 'self' blob:", ...media].join(" "),
     "worker-src 'self'",
     ["connect-src 'self'", ...connect].join(" "),
     ["frame-src 'self'", ...frame].join(" "),
