@@ -1,4 +1,4 @@
-// The demo: signs in, calls an API with bare fetch, and shows what the ward does.
+// The demo: signs in, calls an API in the ways a page can, and shows what the ward does.
 import { TokenWard } from "/tokenward/index.js";
 import { createTimeline } from "./timeline.js";
 import { Trace } from "./trace.js";
@@ -12,8 +12,10 @@ import {
   showSnapshot,
   showStatus,
   showUser,
+  showWorker,
   timeOfDay,
 } from "./view.js";
+import { answerOf, byXhr, unseen } from "./ways.js";
 
 const FRAME_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 100;
 const FOUND = {
@@ -39,7 +41,7 @@ const ward = await TokenWard.create({
   session: config.session,
   resources: [{ url: `${config.api}/v1` }],
 });
-ward.install();
+ward.install({ xhr: true });
 
 /** How the session came to this page, a key of WAYS in view.js; undefined while there is none. */
 let how;
@@ -52,6 +54,7 @@ const draw = createTimeline(document.getElementById("timeline"), trace);
 listen();
 listenAround();
 wireButtons();
+connectWorker();
 await arrive().catch(showError);
 signingIn = false;
 await updateStatus();
@@ -66,6 +69,22 @@ function render() {
     showUser(ward.user, how);
   });
   draw(snapshot);
+}
+
+/** Lets the service worker authorise what elements ask for. Without one, everything else works as ever. */
+async function connectWorker() {
+  // The page's one policy of Trusted Types, "tokenward-demo", makes one URL: that of its service worker.
+  const rules = { createScriptURL: (api) => `/sw.js?${new URLSearchParams({ api })}` };
+  const policy = globalThis.trustedTypes?.createPolicy("tokenward-demo", rules) ?? rules;
+  try {
+    if (!navigator.serviceWorker) throw new Error("this browser has none");
+    await navigator.serviceWorker.register(policy.createScriptURL(config.api), { type: "module" });
+    await ward.connectServiceWorker();
+    showWorker("connected");
+  } catch ({ message }) {
+    showWorker("unavailable");
+    addLogEntry("note", `No service worker: ${message}`);
+  }
 }
 
 /** The page was loaded: after a sign-in, or there may be a session from before. */
@@ -177,21 +196,34 @@ function offer(event) {
 }
 
 /** One request by bare fetch. */
-const call = (label, url, init) => follow(label, init?.method ?? "GET", url, () => fetch(url, init));
+const call = (label, url, init) =>
+  follow({ label, method: init?.method, url }, async () => answerOf(await fetch(url, init)));
 
-/** The servers answer with whether a token came along; the page itself cannot know. */
-async function follow(label, method, url, send) {
+/** One request by an element or the like, for a URL that no other request has. */
+function callUnseen(label, by, ask, path) {
+  const search = `?${crypto.randomUUID()}`;
+  const url = config.api + path + search;
+  return follow({ label, url, by }, async () => {
+    const ok = await ask(url);
+    const requests = await (await fetch("/api-requests.json")).json();
+    const seen = requests.findLast((request) => request.path === path + search);
+    if (!seen) throw new DOMException("", "NetworkError");
+    return { ...seen, ok };
+  });
+}
+
+/** `send` resolves with an `Answer`, see ways.js. */
+async function follow({ label, method = "GET", url, by = "fetch" }, send) {
   const request = trace.requestBegan();
-  const fillIn = addRequestRow(label, method, url);
+  const fillIn = addRequestRow(label, method, url, by);
   const end = (ok, outcome) => {
     trace.requestEnded(request, { ok, token: outcome.token });
     fillIn({ state: ok ? "answered" : "failed", ...outcome });
   };
   try {
-    const response = await send();
-    const { tokenReceived, tokenId } = await response.json();
-    end(response.ok, {
-      status: String(response.status),
+    const { ok, status, tokenReceived, tokenId } = await send();
+    end(ok, {
+      status: String(status),
       token: tokenReceived ? "yes" : "no",
       generation: tokenId ? trace.generationOf(tokenId) : undefined,
     });
@@ -288,11 +320,21 @@ function wireButtons() {
       body: JSON.stringify({ item: "Saucers", quantity: 6 }),
     }),
   );
+  on("call-xhr", () => {
+    const url = `${api}/v1/orders`;
+    return follow({ label: "call-xhr", url, by: "XMLHttpRequest" }, () => byXhr(url));
+  });
+  on("call-image", () => callUnseen("call-image", "img", unseen.image, "/v1/picture.svg"));
+  on("call-events", () => callUnseen("call-events", "EventSource", unseen.events, "/v1/events"));
+  on("call-sound", () => callUnseen("call-sound", "audio", unseen.sound, "/v1/sound.wav"));
   on("call-public", () => call("call-public", `${api}/public`));
   on("call-other", () => call("call-other", `${other}/`));
   on("call-admin", () => call("call-admin", `${api}/v1/admin`));
   on("call-stepup", () => call("call-stepup", `${api}/v1/stepup`));
-  on("step-up", () => follow("step-up", "GET", `${api}/v1/stepup`, proveAgain));
+  on("step-up", () => follow({ label: "step-up", url: `${api}/v1/stepup` }, async () => answerOf(await proveAgain())));
+
+  // Refused, since this page has not asked for `dangerouslyExposeAccessToken`.
+  on("ticket", () => ward.ticket(`${api}/v1/socket`));
 
   on("revoke", async () => {
     await control("revoke");

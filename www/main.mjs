@@ -12,6 +12,7 @@ export const PORTS = { app: 4500, auth: 4501, api: 4502, other: 4503 };
 const PAGE = fileURLToPath(new URL(".", import.meta.url));
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const RETRY_AFTER_SECONDS = 5;
+const SEEN_TOLD = 100;
 // The one page that the authorization server frames, to say that the user signed out there.
 const FRONTCHANNEL = "/frontchannel.html";
 
@@ -100,6 +101,7 @@ function policyFor(pathname, { auth, api, other }) {
   return contentSecurityPolicy([auth, api, other].map(({ origin }) => origin), {
     frame: [auth.origin],
     ancestors: pathname === FRONTCHANNEL ? [auth.origin] : [],
+    media: [api.origin],
   });
 }
 
@@ -145,6 +147,11 @@ function createControls(servers) {
       other: servers.other.origin,
     }),
     "GET /status.json": status,
+    // What elements ask for is answered to them alone: this is where the page learns what the API saw of it.
+    "GET /api-requests.json": () =>
+      servers.api.requests
+        .slice(-SEEN_TOLD)
+        .map(({ path, status, tokenReceived, tokenId }) => ({ path, status, tokenReceived, tokenId })),
     "POST /control/revoke": control(() => servers.auth.revokeGrants()),
     "POST /control/break-refresh": control(({ on }) => {
       switches.breakRefresh = on;

@@ -23,6 +23,11 @@ const WAYS = {
   silent: "through a hidden frame (prompt=none)",
 };
 
+const WORKERS = {
+  connected: "The service worker is connected.",
+  unavailable: "There is no service worker: what these three ask for goes without a token.",
+};
+
 const byId = (id) => document.getElementById(id);
 
 function setText(id, text) {
@@ -51,6 +56,12 @@ export function showSnapshot({ status, generation, expiresAt, nextRefresh, refre
   setText("online", navigator.onLine ? "online" : "offline");
   for (const id of ["sign-in", "sign-in-popup", "sign-in-backend"]) byId(id).hidden = signedIn;
   for (const id of ["sign-out", "sign-out-everywhere", "front-channel"]) byId(id).hidden = !signedIn;
+}
+
+/** @param {keyof typeof WORKERS} state */
+export function showWorker(state) {
+  byId("worker").dataset.state = state;
+  setText("worker", WORKERS[state]);
 }
 
 /** @param {keyof typeof WAYS} [how] the session came to this page */
@@ -102,7 +113,7 @@ export function addLogEntry(event, text, data = {}) {
 }
 
 /** @returns {(outcome: { state: string, status: string, token: string, generation?: number }) => void} fills in the answer */
-export function addRequestRow(label, method, url) {
+export function addRequestRow(label, method, url, by) {
   const startedAt = Date.now();
   const row = document.createElement("tr");
   Object.assign(row.dataset, { label, state: "pending" });
@@ -112,7 +123,9 @@ export function addRequestRow(label, method, url) {
   address.title = host;
   const [stamp, request, token, answer] = Array.from({ length: 4 }, () => row.insertCell());
   stamp.textContent = timeOfDay(startedAt);
-  request.append(`${method} `, address);
+  const way = document.createElement("small");
+  way.textContent = `by ${by}`;
+  request.append(`${method} `, address, " ", way);
   answer.textContent = "…";
   prepend("requests", row);
 

@@ -1,5 +1,8 @@
 // The demo, used as a person would: by its buttons.
 import assert from "node:assert/strict";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { By, error as webdriverError, until } from "selenium-webdriver";
 import { startDemo } from "../../www/main.mjs";
@@ -35,6 +38,7 @@ const read = async (id) => (await find(`#${id}`)).getText();
 const number = async (id) => Number(await read(id));
 const logged = async (type) => (await browserDriver().findElements(By.css(`#log li[data-event="${type}"]`))).length;
 const lastCall = (label, state) => find(`#requests tr[data-label="${label}"][data-state="${state}"]`);
+const newestCall = (label, state) => find(`#requests tr:first-child[data-label="${label}"][data-state="${state}"]`);
 const isShown = async (id) => (await find(`#${id}`)).isDisplayed();
 
 async function open() {
@@ -106,6 +110,43 @@ async function inPopup(button, answer) {
     "the popup stays open",
   );
   await browserDriver().switchTo().window(opener);
+}
+
+/** The buttons of each kind of request, and what is asked for by it. */
+const kinds = {
+  "call-orders": "/v1/orders",
+  "call-xhr": "/v1/orders",
+  "call-image": "/v1/picture.svg",
+  "call-events": "/v1/events",
+  "call-sound": "/v1/sound.wav",
+};
+const throughWorker = ["call-image", "call-events", "call-sound"];
+
+const connected = () => find('#worker[data-state="connected"]');
+
+/** Presses the button, and gives what its row says and what the API answered. */
+async function ask(label, state) {
+  const first = demo.api.requests.length;
+  await press(label);
+  const { status, token, generation } = await attributes(await newestCall(label, state));
+  const arrived = demo.api.requests.slice(first);
+  assert.equal(arrived.every(({ path }) => path.startsWith(kinds[label])), true);
+  // A sound comes in parts.
+  const whole = (code) => (code === 206 ? 200 : code);
+  return { status: String(whole(Number(status))), token, generation, answers: arrived.map((request) => whole(request.status)) };
+}
+
+/** So that none is renewed by itself meanwhile. */
+function longTokens(t) {
+  const { accessTokenTtl } = demo.auth.settings;
+  demo.auth.settings.accessTokenTtl = 300;
+  t.after(() => (demo.auth.settings.accessTokenTtl = accessTokenTtl));
+}
+
+/** The switch is on, or off, at the server. */
+async function flip(id, on) {
+  await press(id);
+  await find(`#${id}[aria-pressed="${on}"]`);
 }
 
 test("sign in, call the API with a token and others without, sign out", async () => {
@@ -254,10 +295,7 @@ const waitingForLock = () =>
   browserDriver().executeAsyncScript("navigator.locks.query().then(({ pending }) => arguments[0](pending.length));");
 
 test("two tabs that renew at once cost one refresh, and each says which it was", async (t) => {
-  const { accessTokenTtl } = demo.auth.settings;
-  // So that neither renews by itself meanwhile.
-  demo.auth.settings.accessTokenTtl = 300;
-  t.after(() => (demo.auth.settings.accessTokenTtl = accessTokenTtl));
+  longTokens(t);
   const refreshes = () => demo.auth.tokenRequests.filter(({ grantType }) => grantType === "refresh_token").length;
   const secondTab = await signInWithTwoTabs();
   const before = refreshes();
@@ -312,6 +350,135 @@ test("the page for popups and frames leads to the demo if somebody opens it", as
   await browserDriver().get(`${demo.app.origin}/callback.html`);
   await find("body[data-ready]");
   assert.equal(await browserDriver().getCurrentUrl(), `${demo.app.origin}/`);
+});
+
+test("every kind of request has the token, and has none once signed out", async (t) => {
+  longTokens(t);
+  await signIn();
+  await connected();
+  for (const kind of Object.keys(kinds)) {
+    const { answers, ...row } = await ask(kind, "answered");
+    assert.deepEqual(row, { status: "200", token: "yes", generation: "1" }, kind);
+    assert.equal(answers.every((status) => status === 200), true, kind);
+  }
+  assert.equal((await browserDriver().findElements(By.css("#timeline .request[data-token=yes]"))).length, 5);
+  assert.equal((await browserDriver().findElements(By.css("#shown audio"))).length, 1);
+
+  await press("sign-out");
+  await find('#state[data-status="signed_out"]');
+  for (const kind of Object.keys(kinds)) {
+    const { answers, ...row } = await ask(kind, "failed");
+    assert.deepEqual(row, { status: "401", token: "no", generation: null }, kind);
+    assert.equal(answers.every((status) => status === 401), true, kind);
+  }
+});
+
+test("every kind of request is repeated after a refusal", async (t) => {
+  longTokens(t);
+  await signIn();
+  await connected();
+  let generation = 1;
+  for (const kind of Object.keys(kinds)) {
+    const notes = await logged("note");
+    await press("refuse-once");
+    await browserDriver().wait(async () => (await logged("note")) > notes, WAIT_MS);
+    const { answers, ...row } = await ask(kind, "answered");
+    generation += 1;
+    assert.deepEqual(row, { status: "200", token: "yes", generation: String(generation) }, kind);
+    assert.deepEqual(answers.slice(0, 2), [401, 200], kind);
+  }
+  assert.equal(await number("generation"), generation);
+});
+
+test("every kind of request waits while the token has expired", async (t) => {
+  longTokens(t);
+  demo.auth.settings.accessTokenTtl = 3;
+  await signIn();
+  await connected();
+  await flip("break-refresh", true);
+  await find('#state[data-status="expired"]');
+  const first = demo.api.requests.length;
+  for (const kind of Object.keys(kinds)) {
+    await press(kind);
+    await newestCall(kind, "pending");
+  }
+  assert.equal(demo.api.requests.length, first);
+  demo.auth.settings.accessTokenTtl = 300;
+  await flip("break-refresh", false);
+  await press("refresh-now");
+  const generations = [];
+  for (const kind of Object.keys(kinds)) {
+    const { status, token, generation } = await attributes(await lastCall(kind, "answered"));
+    assert.match(status, /^20[06]$/, kind);
+    assert.equal(token, "yes", kind);
+    generations.push(Number(generation));
+  }
+  assert.deepEqual(new Set(generations), new Set([await number("generation")]));
+  assert.equal(demo.api.requests.slice(first).every(({ status }) => status < 300), true);
+  assert.equal(await number("seen-expired-tokens"), 0);
+});
+
+test("the service worker serves each tab with its own token, and none after a sign-out in another", async (t) => {
+  longTokens(t);
+  await signIn();
+  await connected();
+  assert.equal((await ask("call-image", "answered")).token, "yes");
+  await browserDriver().switchTo().newWindow("tab");
+  await open();
+  await signedIn("silent");
+  await connected();
+  assert.equal((await ask("call-image", "answered")).token, "yes");
+  const [own, other] = demo.api.requests.slice(-2).map(({ tokenId }) => tokenId);
+  assert.notEqual(own, other);
+
+  await reload();
+  await signedIn("silent");
+  await connected();
+  assert.equal((await ask("call-image", "answered")).token, "yes");
+  await closeOtherTabs();
+  assert.equal((await ask("call-image", "answered")).token, "yes");
+  assert.equal(demo.api.requests.at(-1).tokenId, own);
+
+  await browserDriver().switchTo().newWindow("tab");
+  await open();
+  await signedIn("silent");
+  await press("sign-out");
+  await find('#log li[data-event="signedout"][data-reason="sign_out"]');
+  await browserDriver().switchTo().window(firstTab);
+  await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+  assert.equal((await ask("call-image", "failed")).token, "no");
+});
+
+test("a ticket is refused", async () => {
+  await signIn();
+  await press("ticket");
+  const refusal = await find('#log li[data-event="error"][data-code="invalid_option"]');
+  assert.match(await refusal.getText(), /dangerouslyExposeAccessToken/);
+  await storesNothing();
+});
+
+test("without a service worker the demo says so, and everything else works", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "tokenward-demo-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await cp(dist, folder, { recursive: true, filter: (file) => !file.endsWith("service-worker.js") });
+  const usual = demo;
+  demo = await startDemo({ ports: ANY_PORT, dist: folder });
+  t.after(async () => {
+    await demo.close();
+    demo = usual;
+  });
+  await open();
+  await find('#worker[data-state="unavailable"]');
+  await signIn();
+  for (const kind of Object.keys(kinds)) {
+    const outcome = throughWorker.includes(kind)
+      ? { state: "failed", status: "401", token: "no", generation: null }
+      : { state: "answered", status: "200", token: "yes", generation: "1" };
+    const { answers, ...row } = await ask(kind, outcome.state);
+    assert.deepEqual({ state: outcome.state, ...row }, outcome, kind);
+  }
+  await press("sign-out");
+  await find('#log li[data-event="signedout"][data-reason="sign_out"]');
 });
 
 async function attributes(row) {

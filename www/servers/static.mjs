@@ -16,13 +16,14 @@ const TYPES = {
 
 /**
  * The strict policy the SPA lives under; `connect` lists the origins it may call, `frame` those it may frame and
- * `ancestors` those that may frame it, `media` those its elements may load from. It frames itself: a silent sign-in ends in a hidden frame of the app.
+ * `ancestors` those that may frame it, `media` those of its images and sounds, `code` those of its scripts and style
+ * sheets. It frames itself: a silent sign-in ends in a hidden frame of the app.
  */
-export const contentSecurityPolicy = (connect, { frame = [], ancestors = [], media = [] } = {}) =>
+export const contentSecurityPolicy = (connect, { frame = [], ancestors = [], media = [], code = [] } = {}) =>
   [
     "default-src 'none'",
-    ["script-src 'self' 'wasm-unsafe-eval'", ...media].join(" "),
-    ["style-src 'self'", ...media].join(" "),
+    ["script-src 'self' 'wasm-unsafe-eval'", ...code].join(" "),
+    ["style-src 'self'", ...code].join(" "),
     ["img-src 'self' data:", ...media].join(" "),
     ["media-src 'self' blob:", ...media].join(" "),
     "worker-src 'self'",

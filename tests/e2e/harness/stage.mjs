@@ -121,6 +121,7 @@ async function startServers(servers, { connect, auth, api, mounts, backend, head
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
         media: [servers.api.origin],
+        code: [servers.api.origin],
         ancestors: pathname === FRONTCHANNEL ? [servers.auth.origin] : [],
       }),
     }),
