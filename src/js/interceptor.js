@@ -1,6 +1,6 @@
 import { TokenWardError } from "./errors.js";
 import { Object, Promise, Proxy, apply, monotonicClock } from "./natives.js";
-import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
+import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
 const SEND_AS_IS = 0;
@@ -14,6 +14,9 @@ export const NOT_REPEATABLE = { request: { flags: NOT_REPLAYABLE } };
 
 const { then } = Promise.prototype;
 
+/** How many URLs are remembered, lest an app of a million of them keeps them all. */
+const MAX_KNOWN = 500;
+
 /**
  * A `fetch` that authorises what `gate.core` says and leaves the rest to `next`, with the very same arguments. Without
  * `gate.core` it leaves everything. It is a proxy, so that whatever else there is to see is as `next` has it.
@@ -23,8 +26,25 @@ const { then } = Promise.prototype;
  * @param realm of the window whose `fetch` this is, see `realmOf()`
  * @param free may be called as a method of anything
  */
-export const intercept = (next, gate, realm, free) =>
-  new Proxy(next, {
+export function intercept(next, gate, realm, free) {
+  /** The rules of URLs that were asked for before, by `keyOf()`. */
+  let known = { __proto__: null };
+  let count = 0;
+
+  function ruleOf(core, href, key) {
+    // Lists hold http: and https: only.
+    const rule = /^http/.test(href) ? core.findRule(href) : -1;
+    if (key !== undefined) {
+      if ((count += 1) > MAX_KNOWN) {
+        known = { __proto__: null };
+        count = 1;
+      }
+      known[key] = rule;
+    }
+    return rule;
+  }
+
+  return new Proxy(next, {
     apply(_, receiver, args) {
       if (free) receiver = undefined;
       const { core } = gate;
@@ -33,10 +53,16 @@ export const intercept = (next, gate, realm, free) =>
       let request, code, rule;
       try {
         const target = readInput(args[0]);
-        const href = parse(target, realm);
+        const key = typeof target === "string" ? keyOf(target) : undefined;
+        let href = target;
+        rule = key === undefined ? undefined : known[key];
+        if (rule === undefined) {
+          href = parse(target, realm);
+          rule = ruleOf(core, href, key);
+        }
         const init = args[1];
-        // Lists hold http: and https: only, and fetch has its own word for an init that is no object.
-        rule = /^http/.test(href) && (init == null || Object(init) === init) ? core.findRule(href) : -1;
+        // fetch has its own word for an init that is no object.
+        if (init != null && Object(init) !== init) rule = -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
@@ -56,6 +82,7 @@ export const intercept = (next, gate, realm, free) =>
       return apply(next, receiver, request.send(undefined, true));
     },
   });
+}
 
 /** Sends, and looks at a refusal. */
 function authorised(call, authorization, stamp) {

@@ -47,11 +47,11 @@ export const {
 
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
+export const { indexOf, slice, startsWith } = String.prototype;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
 const getter = (kind, name) => kind && Object.getOwnPropertyDescriptor(kind.prototype, name).get;
 export const requestUrl = getter(Request, "url");
-export const urlHref = getter(URL, "href");
 
 /** The built-ins of a window, which may be a frame's: what `fetch` takes and gives is of its own realm. */
 export const realmOf = (window) => {
@@ -64,6 +64,7 @@ export const realmOf = (window) => {
     Promise,
     Request,
     URLSearchParams,
+    eachHeader: Headers.prototype.forEach,
     isAborted: getter(AbortSignal, "aborted"),
   };
 };

@@ -1,5 +1,5 @@
 import { buffered, lasting } from "./body.js";
-import { Object, Proxy, Request, URL, apply, requestUrl, urlHref } from "./natives.js";
+import { Object, Proxy, Request, URL, apply, indexOf, requestUrl, slice, startsWith } from "./natives.js";
 
 // Flags of Core.authorize().
 export const OWN_AUTHORIZATION = 1;
@@ -24,7 +24,7 @@ function is(getter, value) {
 
 /** What `fetch` reads as a Request; else the string it makes of it. Both are read once, as `fetch` does. */
 export function readInput(input) {
-  return typeof input === "object" && !is(urlHref, input) && is(requestUrl, input) ? input : `${input}`;
+  return typeof input === "object" && is(requestUrl, input) ? input : `${input}`;
 }
 
 /** The URL as the browser will see it; null if it is none. */
@@ -37,6 +37,18 @@ export function parse(target, { window }) {
   } catch {
     return null;
   }
+}
+
+/**
+ * What decides which rule an absolute URL falls under: all up to its query. By no method that a script may have replaced
+ * since, for what is judged by it is not what is sent. Undefined for other URLs.
+ */
+export function keyOf(text) {
+  if (!apply(startsWith, text, ["https://"]) && !apply(startsWith, text, ["http://"])) return undefined;
+  const query = apply(indexOf, text, ["?"]);
+  const hash = apply(indexOf, text, ["#"]);
+  const end = hash < 0 || (query >= 0 && query < hash) ? query : hash;
+  return end < 0 ? text : apply(slice, text, [0, end + 1]);
 }
 
 let members;
@@ -93,8 +105,11 @@ export function prepare(target, href, init, realm) {
     signal,
     send(authorization) {
       if (authorization !== undefined) {
-        if (headers) headers.set(AUTHORIZATION, authorization);
-        else copy.headers = { authorization };
+        // In a bare object: `fetch` reads others by methods that a script may have replaced.
+        const record = { __proto__: null };
+        if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
+        record.authorization = authorization;
+        copy.headers = record;
       }
       return [href, copy];
     },

@@ -4,8 +4,6 @@ import { ANY_TOKEN, NOT_REPEATABLE, SEND, WAIT, isRefusal, permitted, report } f
 import {
   AbortController,
   AbortSignal,
-  Blob,
-  FormData,
   Math,
   Object,
   URL,
@@ -42,7 +40,7 @@ const ANSWER = /^(status|response|get|overr)/;
  * object.
  */
 export function patchXhr(window, gate) {
-  const { Event, EventTarget, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
+  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
   const { prototype } = XMLHttpRequest;
   const listening = XMLHttpRequestEventTarget.prototype;
   const { addEventListener, dispatchEvent } = listening;
@@ -184,20 +182,18 @@ export function patchXhr(window, gate) {
 
     /** Takes the body as it is now. */
     function take(given) {
-      const init = { body: given };
+      let kept = lasting(given ?? null, window);
       if (given instanceof FormData) {
-        init.body = new FormData();
-        given.forEach((value, name) => init.body.append(name, value));
+        kept = new FormData();
+        given.forEach((value, name) => kept.append(name, value));
       } else if (given?.nodeType === DOCUMENT_NODE) {
-        init.body = given.cloneNode(true);
-      } else {
-        const kept = lasting(given ?? null, window);
-        if (kept !== undefined) init.body = kept;
-        else if (typeof given === "object") request.flags |= NOT_REPLAYABLE;
-        else init.body = `${given}`;
+        kept = given.cloneNode(true);
+      } else if (kept === undefined) {
+        if (typeof given === "object") request.flags |= NOT_REPLAYABLE;
+        kept = typeof given === "object" ? given : `${given}`;
       }
-      body = [init.body];
-      isUploading = (init.body ?? null) !== null;
+      body = [kept];
+      isUploading = kept !== null;
     }
 
     /** What an upload will come to, where that can be told before. */
