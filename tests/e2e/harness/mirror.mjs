@@ -83,6 +83,5 @@ const framed = (base) => `<!doctype html>
 <meta charset="utf-8">
 ${base === null ? "" : `<base href="${base.replaceAll('"', "&quot;")}">`}
 <title>framed</title>
-<script src="/frame.js" type="module"></script>
 </html>
 `;
