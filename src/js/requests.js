@@ -70,7 +70,7 @@ function initMembers() {
 function settle(name, value, realm) {
   if (name === "body") return lasting(value, realm);
   if (name === "headers") return new realm.Headers(value);
-  if (name === "signal") return value && (apply(realm.isAborted, value, []), value);
+  if (name === "signal") return value && !is(realm.isAborted, value) ? undefined : value;
   return Object(value) !== value && typeof value !== "symbol" && COMMON.test(`${name} ${value}`) ? value : undefined;
 }
 
@@ -85,6 +85,7 @@ export function prepare(target, href, init, realm) {
   const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
   if (typeof target !== "string") return made(init);
   const copy = {};
+  let oneShot = false;
   const names = initMembers();
   for (let at = 0; init && at < names.length; at += 1) {
     const name = names[at];
@@ -92,19 +93,24 @@ export function prepare(target, href, init, realm) {
     if (value === undefined) continue;
     copy[name] = value;
     const settled = settle(name, value, realm);
-    if (settled === undefined) {
+    if (settled === undefined && name === "body" && value instanceof realm.ReadableStream && !names.includes("duplex")) {
+      // What an engine that knows no streams makes of one is its own affair.
+      oneShot = true;
+    } else if (settled === undefined) {
       return made(new Proxy(copy, { get: (_, other) => (names.indexOf(other) > at ? init[other] : copy[other]) }));
     }
-    copy[name] = settled;
+    copy[name] = settled ?? value;
   }
   const { method = "GET", headers, body, signal } = copy;
   if (body != null && /^(GET|HEAD)$/i.test(method)) return made(copy);
-  return {
+  const request = {
     method,
-    flags: headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0,
+    flags: (headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) | (oneShot ? NOT_REPLAYABLE : 0),
     signal,
-    send(authorization) {
+    send(authorization, last) {
       if (authorization !== undefined) {
+        // The answer that was refused may be in the cache.
+        if (last && copy.cache === "force-cache") copy.cache = "default";
         // In a bare object: `fetch` reads others by methods that a script may have replaced.
         const record = { __proto__: null };
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
@@ -114,8 +120,9 @@ export function prepare(target, href, init, realm) {
       return [href, copy];
     },
     /** For a request that has to wait: what is wrong with it shows at once, and its body is taken now. */
-    hold: () => made(copy),
+    hold: () => (oneShot ? request : made(copy)),
   };
+  return request;
 }
 
 function prepareRequest(given, realm) {

@@ -287,8 +287,8 @@ export function patchXhr(window, gate) {
 
     /** Ends it without an answer. */
     function fail(type, error) {
+      // A refused answer stays hidden: Firefox would show its headers still.
       stop();
-      unmask(ANSWER);
       silently(() => apply(next.abort, xhr, []));
       call.shown = DONE;
       fire(xhr, "readystatechange");

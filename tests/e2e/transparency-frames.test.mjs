@@ -86,7 +86,7 @@ test("what it gives is of the frame's realm: promises, responses, errors", async
 for (const [what, go] of Object.entries({
   "was removed": (kit) => void kit.element.remove(),
   "has loaded something else": (kit) => kit.load("/framed.html"),
-  "is at another origin": (kit) => kit.load(`${kit.world.origins.other}/v1/page`),
+  "is at another origin": (kit) => kit.load(kit.auth.endpoints.jwks),
 })) {
   test(`uninstall() and close() do not mind that it ${what}`, async (t) => {
     const staged = await framed(t);
@@ -121,7 +121,7 @@ test("one that has loaded anew can be installed again", async (t) => {
 test("what is no window of this origin is an error that says so", async (t) => {
   const staged = await framed(t);
   const errors = await staged.page.run(async (kit) => {
-    await kit.load(`${kit.world.origins.other}/v1/page`);
+    await kit.load(kit.auth.endpoints.jwks);
     const wrong = [kit.frame, {}, null, "window", document];
     return wrong.map((window) => {
       try {
