@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { startMirror } from "./mirror.mjs";
+import { browser } from "./browsers.mjs";
 import { stage } from "./stage.mjs";
 
 /**
@@ -68,7 +69,7 @@ export function source(table, targets) {
  * @param {Record<string, Function | string | Row>} table
  */
 export function transparent(what, table, targets = USUAL) {
-  test(what, async (t) => {
+  test(what, { skip: browser !== "chromium" && "not all that this engine does differently has been looked into" }, async (t) => {
     const { page, mirror } = await mirrored(t);
     const results = await page.run(`(kit) => kit.attempts(kit.world, ${source(table, targets)})`);
     await report(t, table, results, mirror);
