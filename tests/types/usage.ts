@@ -64,7 +64,7 @@ authorizeRequests({ resources: [], issuer: "https://id.example.com" });
 
 export async function others(ward: TokenWard, frame: HTMLIFrameElement): Promise<void> {
   await ward.connectServiceWorker();
-  await ward.connectServiceWorker({ name: "orders", window: frame.contentWindow ?? undefined });
+  if (frame.contentWindow) await ward.connectServiceWorker({ name: "orders", window: frame.contentWindow });
   if (frame.contentWindow) ward.install({ window: frame.contentWindow, xhr: true });
   // @ts-expect-error a window, not its element
   ward.install({ window: frame });
