@@ -99,7 +99,9 @@ fn sockets_are_covered_by_what_covers_their_origin() {
     assert!(covers(http, "GET"));
     let socket = http.replacen("http", "ws", 1);
     assert!(covers(&socket, "GET"), "{socket}");
-    for other in ["wss://other.test/v1/", "ftp://api.test/v1/", "ws", "", "wsx://api.test/v1/", "blob:https://api.test/v1"] {
+    for other in
+        ["wss://other.test/v1/", "ftp://api.test/v1/", "ws", "", "wsx://api.test/v1/", "blob:https://api.test/v1"]
+    {
         assert!(!covers(other, "GET"), "{other}");
     }
     // https: is not ws:, nor the other way round.

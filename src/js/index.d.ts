@@ -304,7 +304,7 @@ export interface SignInOptions {
 /** What {@link TokenWard.install} patches. */
 export interface InstallOptions {
   /** Of the page's own origin: a frame's, to patch it as well. To be repeated after the frame has loaded. Default: the page. */
-  window?: typeof globalThis;
+  window?: Window;
   /**
    * Patches `XMLHttpRequest` as well. A synchronous request gets the token there is, and never waits. Where a request ends
    * because there is no token to be had, its `error` event has the {@link TokenWardError} in `error`. Default: false
@@ -320,7 +320,7 @@ export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
 /** What {@link TokenWard.connectServiceWorker} lends for. */
 export interface ConnectOptions {
   /** A frame of the page's own origin that has no ward, and loads with this page's tokens. Default: the page itself. */
-  window?: typeof globalThis;
+  window?: Window;
   /** Which `authorizeRequests()` of the worker lends from this ward, where a page has several. Default: the one without a name. */
   name?: string;
 }
@@ -468,8 +468,9 @@ export class TokenWard extends EventTarget {
   restore(): Promise<RestoreResult>;
 
   /**
-   * Patches `fetch`, and `XMLHttpRequest` on request. A second call for the same window patches only what was not. A wrapper of `fetch` that was there before is called
-   * with the `Authorization` header; {@link fetch} calls the one that was there when this module was loaded.
+   * Patches `fetch`, and `XMLHttpRequest` on request. A second call for the same window patches only what was not. A wrapper of
+   * `fetch` that was there before is called with the `Authorization` header; {@link fetch} calls the one that was there when
+   * this module was loaded.
    * @throws {TypeError} `invalid_option`: names the key
    */
   install(options?: InstallOptions): this;

@@ -1,6 +1,6 @@
 import { TokenWardError } from "./errors.js";
-import { Object, Promise, apply, monotonicClock } from "./natives.js";
-import { NOT_REPLAYABLE, parse, prepare, readInput } from "./requests.js";
+import { Object, Promise, Proxy, apply, monotonicClock } from "./natives.js";
+import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
 const SEND_AS_IS = 0;
@@ -14,52 +14,81 @@ export const NOT_REPEATABLE = { request: { flags: NOT_REPLAYABLE } };
 
 const { then } = Promise.prototype;
 
+/** How many URLs are remembered, lest an app of a million of them keeps them all. */
+const MAX_KNOWN = 500;
+
 /**
  * A `fetch` that authorises what `gate.core` says and leaves the rest to `next`, with the very same arguments. Without
- * `gate.core` it leaves everything.
+ * `gate.core` it leaves everything. It is a proxy, so that whatever else there is to see is as `next` has it.
  *
  * @param gate `core`; `refusing(call)`: what is refused from now on; `wait(after, since, signal)`: resolves with the stamp
- * to go on after, or rejects; `failed(error)`:
- * the error to reject with
+ * to go on after, or rejects; `failed(error)`: the error to reject with
+ * @param realm of the window whose `fetch` this is, see `realmOf()`
+ * @param free may be called as a method of anything
  */
-export function intercept(next, gate) {
-  const intercepted = {
-    fetch(input) {
+export function intercept(next, gate, realm, free) {
+  /** The rules of URLs that were asked for before, by `keyOf()`. */
+  let known = { __proto__: null };
+  let count = 0;
+
+  function ruleOf(core, href, key) {
+    // Lists hold http: and https: only.
+    const rule = /^http/.test(href) ? core.findRule(href) : -1;
+    if (key !== undefined) {
+      if ((count += 1) > MAX_KNOWN) {
+        known = { __proto__: null };
+        count = 1;
+      }
+      known[key] = rule;
+    }
+    return rule;
+  }
+
+  return new Proxy(next, {
+    apply(_, receiver, args) {
+      if (free) receiver = undefined;
       const { core } = gate;
-      const args = arguments;
-      if (!core || args.length === 0) return apply(next, this, args);
+      // `fetch` reads nothing if it is called on something else.
+      if (!core || !args.length || (receiver != null && receiver !== realm.window)) return apply(next, receiver, args);
       let request, code, rule;
       try {
-        const target = readInput(input);
-        const href = parse(target);
-        const init = args[1] ?? {};
-        // Lists hold http: and https: only, and fetch has its own word for an init that is no object.
-        rule = /^http/.test(href) && Object(init) === init ? core.findRule(href) : -1;
+        const target = readInput(args[0]);
+        const key = typeof target === "string" ? keyOf(target) : undefined;
+        let href = target;
+        rule = key === undefined ? undefined : known[key];
+        if (rule === undefined) {
+          href = parse(target, realm);
+          rule = ruleOf(core, href, key);
+        }
+        const init = args[1];
+        // fetch has its own word for an init that is no object.
+        if (init != null && Object(init) !== init) rule = -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
-          request = prepare(target, href, args[1]);
+          request = prepare(target, href, init, realm);
           code = core.authorize(rule, request.method, request.flags, ANY_TOKEN);
           if (code === WAIT) request = request.hold();
         }
       } catch (error) {
-        return Promise.reject(gate.failed(error));
+        return realm.Promise.reject(gate.failed(error));
       }
-      if (!request) return apply(next, this, args);
-      const call = { gate, core, next, receiver: this, rule, request };
-      if (code === SEND) return authorised(call, core.authorization(), core.stamp());
-      if (code === WAIT) return waiting(call);
-      return apply(next, this, request.send(undefined, true));
+      if (!request) return apply(next, receiver, args);
+      const call = { gate, core, next, receiver, realm, rule, request };
+      if (!request.signal?.aborted) {
+        if (code === SEND) return authorised(call, core.authorization(), core.stamp());
+        if (code === WAIT) return realm.Promise.resolve(waiting(call));
+      }
+      return apply(next, receiver, request.send(undefined, true));
     },
-  };
-  return intercepted.fetch;
+  });
 }
 
 /** Sends, and looks at a refusal. */
 function authorised(call, authorization, stamp) {
-  const { next, receiver, request } = call;
+  const { next, receiver, realm, request } = call;
   const answer = apply(next, receiver, request.send(authorization));
-  return apply(then, Promise.resolve(answer), [
+  return apply(then, realm.Promise.resolve(answer), [
     (response) => (isRefusal(response) ? refused(call, stamp, response) : response),
   ]);
 }

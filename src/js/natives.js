@@ -6,11 +6,8 @@ export const {
   AbortSignal,
   Array,
   ArrayBuffer,
-  Blob,
   BroadcastChannel,
   CustomEvent,
-  FormData,
-  Headers,
   JSON,
   Map,
   Math,
@@ -50,6 +47,25 @@ export const {
 
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
+export const { indexOf, slice, startsWith } = String.prototype;
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
-export const requestUrl = Request && Object.getOwnPropertyDescriptor(Request.prototype, "url").get;
+const getter = (kind, name) => kind && Object.getOwnPropertyDescriptor(kind.prototype, name).get;
+export const requestUrl = getter(Request, "url");
+
+/** The built-ins of a window, which may be a frame's: what `fetch` takes and gives is of its own realm. */
+export const realmOf = (window) => {
+  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, ReadableStream, Request, URLSearchParams } = window;
+  return {
+    window,
+    ArrayBuffer,
+    Blob,
+    Headers,
+    Promise,
+    ReadableStream,
+    Request,
+    URLSearchParams,
+    eachHeader: Headers.prototype.forEach,
+    isAborted: getter(AbortSignal, "aborted"),
+  };
+};

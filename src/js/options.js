@@ -8,6 +8,17 @@ const TYPES = {
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
   source: [(value) => /string|object/.test(typeof value), "must be a URL, bytes or a module"],
+  // Of another origin it has a `self` as well, and nothing else that could be read.
+  window: [
+    (value) => {
+      try {
+        return value.self === value && typeof value.fetch === "function";
+      } catch {
+        return false;
+      }
+    },
+    "must be a window of this origin",
+  ],
   any: [() => true],
 };
 
@@ -101,7 +112,7 @@ export function readOptions(given) {
 }
 
 /** Reads what `connectServiceWorker()` was given. */
-export const readConnection = (given = {}) => read(given, "options", "", { window: "any", name: "string" });
+export const readConnection = (given = {}) => read(given, "options", "", { window: "window", name: "string" });
 
 /** Reads what `authorizeRequests()` was given. */
 export const readWorker = (given) => read(given, "options", "", { name: "string", resources, waitSeconds, dangerouslyAllowHttp });
@@ -122,7 +133,7 @@ export function readSignIn(given) {
 }
 
 /** Reads what `install()` was given. */
-export const readInstall = (given = {}) => read(given, "options", "", { window: "any", xhr: "boolean" });
+export const readInstall = (given = {}) => read(given, "options", "", { window: "window", xhr: "boolean" });
 
 function read(given, name, path, types) {
   if (typeof given !== "object" || given === null) fail(name, "must be an object");

@@ -1,5 +1,5 @@
-import { NEEDS_REQUEST, ONE_SHOT, buffered, prepareBody } from "./body.js";
-import { Headers, Proxy, Request, URL, URLSearchParams, apply, document, location, requestUrl } from "./natives.js";
+import { buffered, lasting } from "./body.js";
+import { Object, Proxy, Request, URL, apply, indexOf, requestUrl, slice, startsWith } from "./natives.js";
 
 // Flags of Core.authorize().
 export const OWN_AUTHORIZATION = 1;
@@ -8,28 +8,47 @@ export const NOT_REPLAYABLE = 4;
 
 const AUTHORIZATION = "authorization";
 
+/** Values that no engine objects to. */
+const COMMON =
+  /^(method (GET|get|HEAD|POST|post|PUT|put|DELETE|delete|PATCH)|credentials (omit|same-origin|include)|cache (default|no-store|reload|no-cache|force-cache)|mode (cors|same-origin)|redirect (follow|error|manual)|priority (high|low|auto)|keepalive (true|false))$/;
+
+/** Whether it is of the kind that this getter is for. No trap of a proxy sees it. */
+function is(getter, value) {
+  try {
+    apply(getter, value, []);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What `fetch` reads as a Request; else the string it makes of it. Both are read once, as `fetch` does. */
 export function readInput(input) {
-  if (typeof input === "string") return input;
-  if (typeof input === "object" && input !== null && !(input instanceof URL)) {
-    try {
-      apply(requestUrl, input, []);
-      return input;
-    } catch {
-      // Not a Request.
-    }
-  }
-  return `${input}`;
+  return typeof input === "object" && is(requestUrl, input) ? input : `${input}`;
 }
 
 /** The URL as the browser will see it; null if it is none. */
-export function parse(target) {
+export function parse(target, { window }) {
   if (typeof target !== "string") return apply(requestUrl, target, []);
   try {
-    return (/^https?:\/\//i.test(target) ? new URL(target) : new URL(target, document?.baseURI ?? location.href)).href;
+    return (
+      /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href)
+    ).href;
   } catch {
     return null;
   }
+}
+
+/**
+ * What decides which rule an absolute URL falls under: all up to its query. By no method that a script may have replaced
+ * since, for what is judged by it is not what is sent. Undefined for other URLs.
+ */
+export function keyOf(text) {
+  if (!apply(startsWith, text, ["https://"]) && !apply(startsWith, text, ["http://"])) return undefined;
+  const query = apply(indexOf, text, ["?"]);
+  const hash = apply(indexOf, text, ["#"]);
+  const end = hash < 0 || (query >= 0 && query < hash) ? query : hash;
+  return end < 0 ? text : apply(slice, text, [0, end + 1]);
 }
 
 let members;
@@ -44,68 +63,86 @@ function initMembers() {
   return members;
 }
 
-/** Reads an init as `fetch` does, each member once, so that it can be looked at and passed on. */
-function readInit(init) {
-  const copy = {};
-  if (init !== undefined && init !== null) {
-    for (const name of initMembers()) {
-      const value = init[name];
-      if (value !== undefined) copy[name] = value;
-    }
-  }
-  return copy;
+/**
+ * What is made of a member at once, so that it is read once and cannot change any more; undefined: the engine has to see it.
+ * It throws what `fetch` would reject with.
+ */
+function settle(name, value, realm) {
+  if (name === "body") return lasting(value, realm);
+  if (name === "headers") return new realm.Headers(value);
+  if (name === "signal") return value && !is(realm.isAborted, value) ? undefined : value;
+  return Object(value) !== value && typeof value !== "symbol" && COMMON.test(`${name} ${value}`) ? value : undefined;
 }
 
 /**
  * Both kinds of request have `method`, `flags`, `signal` and `send(authorization, last)`, the arguments for one sending;
- * `last` spares what a repetition would need.
+ * `last` spares what a repetition would need. An init is read as `fetch` does. As soon as the engine might object to a member, it
+ * goes on reading by itself, for a Request, so that its errors come when they always come.
  *
  * @throws what `fetch` would reject with
  */
-export function prepare(target, href, init) {
-  if (typeof target !== "string") return prepareRequest(new Request(target, init));
-  const copy = readInit(init);
-  const { headers, method, mode } = copy;
-  if (method !== undefined) copy.method = `${method}`;
-  if (mode !== undefined) copy.mode = `${mode}`;
-  if (headers !== undefined) copy.headers = new Headers(headers);
-  const bodyKind = prepareBody(copy);
-  if (bodyKind === NEEDS_REQUEST) return prepareRequest(new Request(href, copy));
-  return {
-    method: copy.method ?? "GET",
-    flags:
-      (copy.headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) |
-      (copy.mode === "no-cors" ? NO_CORS : 0) |
-      (bodyKind === ONE_SHOT ? NOT_REPLAYABLE : 0),
-    signal: copy.signal,
-    send(authorization) {
+export function prepare(target, href, init, realm) {
+  const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
+  if (typeof target !== "string") return made(init);
+  const copy = {};
+  let oneShot = false;
+  const names = initMembers();
+  for (let at = 0; init && at < names.length; at += 1) {
+    const name = names[at];
+    const value = init[name];
+    if (value === undefined) continue;
+    copy[name] = value;
+    const settled = settle(name, value, realm);
+    if (settled === undefined && name === "body" && value instanceof realm.ReadableStream && !names.includes("duplex")) {
+      // What an engine that knows no streams makes of one is its own affair.
+      oneShot = true;
+    } else if (settled === undefined) {
+      return made(new Proxy(copy, { get: (_, other) => (names.indexOf(other) > at ? init[other] : copy[other]) }));
+    }
+    copy[name] = settled ?? value;
+  }
+  const { method = "GET", headers, body, signal } = copy;
+  if (body != null && /^(GET|HEAD)$/i.test(method)) return made(copy);
+  const request = {
+    method,
+    flags: (headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) | (oneShot ? NOT_REPLAYABLE : 0),
+    signal,
+    send(authorization, last) {
       if (authorization !== undefined) {
-        if (copy.headers) copy.headers.set(AUTHORIZATION, authorization);
-        else (copy.headers = new Headers()).set(AUTHORIZATION, authorization);
+        // The answer that was refused may be in the cache.
+        if (last && copy.cache === "force-cache") copy.cache = "default";
+        // In a bare object: `fetch` reads others by methods that a script may have replaced.
+        const record = { __proto__: null };
+        if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
+        record.authorization = authorization;
+        copy.headers = record;
       }
       return [href, copy];
     },
     /** For a request that has to wait: what is wrong with it shows at once, and its body is taken now. */
-    hold: () => prepareRequest(new Request(href, copy), bodyKind === ONE_SHOT),
+    hold: () => (oneShot ? request : made(copy)),
   };
+  return request;
 }
 
-function prepareRequest(given, oneShot = false) {
+function prepareRequest(given, realm) {
   const { method, mode, signal } = given;
   const bare = method === "GET" || method === "HEAD";
-  const request = (!bare && !oneShot && buffered(given, initMembers().includes("duplex"))) || given;
-  oneShot ||= !bare && request === given && initMembers().includes("duplex");
+  const takesStreams = initMembers().includes("duplex");
+  const request = bare || !takesStreams ? given : buffered(given, realm);
+  const oneShot = !request;
+  const sent = request ?? given;
   const held = {
     method,
     flags:
-      (request.headers.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) |
+      (sent.headers.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) |
       (mode === "no-cors" ? NO_CORS : 0) |
       (oneShot ? NOT_REPLAYABLE : 0),
     signal,
     send(authorization, last) {
-      const sent = bare || oneShot || last ? request : request.clone();
-      if (authorization !== undefined) sent.headers.set(AUTHORIZATION, authorization);
-      return [sent];
+      const one = bare || oneShot || last ? sent : sent.clone();
+      if (authorization !== undefined) one.headers.set(AUTHORIZATION, authorization);
+      return [one];
     },
     hold: () => held,
   };

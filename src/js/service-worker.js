@@ -138,15 +138,7 @@ export function authorizeRequests(given) {
   }
 
   async function asked(client) {
-    if (!vaults.has(client.id)) {
-      const ids = (await windows()).map(({ id }) => id);
-      for (const [id, vault] of vaults) {
-        if (ids.includes(id)) continue;
-        vault.close();
-        vaults.delete(id);
-      }
-      vaultOf(client).ask();
-    }
+    if (!vaults.has(client.id)) vaultOf(client).ask();
     const vault = vaultOf(client);
     await vault.told;
     return vault;
@@ -154,8 +146,22 @@ export function authorizeRequests(given) {
 
   function vaultOf(client) {
     let vault = vaults.get(client.id);
-    if (!vault) vaults.set(client.id, (vault = new Vault((message) => client.postMessage({ ...message, for: name }), options)));
+    if (!vault) {
+      vault = new Vault((message) => client.postMessage({ ...message, for: name }), options);
+      vaults.set(client.id, vault);
+      forget();
+    }
     return vault;
+  }
+
+  /** Wipes what pages lent that are gone. Nobody says when they go. */
+  async function forget() {
+    const open = (await windows()).map(({ id }) => id);
+    for (const [id, vault] of vaults) {
+      if (open.includes(id)) continue;
+      vault.close();
+      vaults.delete(id);
+    }
   }
 }
 

@@ -24,6 +24,7 @@ import {
   nativeFetch,
   navigator,
   open,
+  realmOf,
   wallClock,
 } from "./natives.js";
 import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
@@ -81,6 +82,9 @@ const isAt = (url) => {
 /** The authorization response that the page's address held. */
 let callback;
 
+/** A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype. */
+const identityOf = (window) => Object.getPrototypeOf(window);
+
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
 
@@ -101,7 +105,7 @@ export class TokenWard extends EventTarget {
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
   };
-  #fetch = intercept((...args) => nativeFetch(...args), this.#gate);
+  #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
   /** By the window that is patched. */
   #patches = new Map();
   /** The request whose refusal Core is told of. */
@@ -230,12 +234,12 @@ export class TokenWard extends EventTarget {
     const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
     let found = this.#patches.get(window);
-    // A frame that went elsewhere is another realm behind the same window.
-    if (found?.realm !== window.Promise) {
+    const realm = identityOf(window);
+    if (found?.realm !== realm) {
       const gate = { ...this.#gate };
-      found = { realm: window.Promise, gate };
+      found = { realm, gate };
+      patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
       this.#patches.set(window, found);
-      patch(window, "fetch", gate, (next) => intercept(next, gate));
     }
     if (xhr) found.unpatchXhr ??= patchXhr(window, found.gate);
     return this;
@@ -244,8 +248,12 @@ export class TokenWard extends EventTarget {
   uninstall() {
     for (const [window, { gate, unpatchXhr }] of this.#patches) {
       gate.core = undefined;
-      unpatch(window, "fetch");
       unpatchXhr?.();
+      try {
+        unpatch(window, "fetch");
+      } catch {
+        // A frame that is at another origin now.
+      }
     }
     this.#patches.clear();
     for (const { lender } of this.#lenders.values()) lender.close();
@@ -275,18 +283,19 @@ export class TokenWard extends EventTarget {
   async connectServiceWorker(options) {
     const { window = globalThis, name = "" } = readConnection(options);
     const timeoutMs = this.#alive().step(TIMEOUT_MS);
-    let lender = this.#lenders.get(window);
-    if (lender?.realm !== window.Promise) {
+    let found = this.#lenders.get(window);
+    const realm = identityOf(window);
+    if (found?.realm !== realm) {
       const ward = {
         look: () => this.#core?.step(LEND, ANY_TOKEN),
         lend: (after) => this.#lend(after),
         mark: () => [this.#core?.stamp(), this.user],
         heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
       };
-      lender = { realm: window.Promise, lender: new Lender(window, name, ward) };
-      this.#lenders.set(window, lender);
+      found = { realm, lender: new Lender(window, name, ward) };
+      this.#lenders.set(window, found);
     }
-    await lender.lender.connect(this.#closing.signal, timeoutMs);
+    await found.lender.connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {

@@ -1,11 +1,9 @@
-import { prepareBody } from "./body.js";
+import { lasting } from "./body.js";
 import { TokenWardError } from "./errors.js";
 import { ANY_TOKEN, NOT_REPEATABLE, SEND, WAIT, isRefusal, permitted, report } from "./interceptor.js";
 import {
   AbortController,
   AbortSignal,
-  Blob,
-  FormData,
   Math,
   Object,
   URL,
@@ -42,7 +40,7 @@ const ANSWER = /^(status|response|get|overr)/;
  * object.
  */
 export function patchXhr(window, gate) {
-  const { Event, EventTarget, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
+  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
   const { prototype } = XMLHttpRequest;
   const listening = XMLHttpRequestEventTarget.prototype;
   const { addEventListener, dispatchEvent } = listening;
@@ -99,13 +97,14 @@ export function patchXhr(window, gate) {
   function begin(xhr, rule, method, url, isAsync) {
     const { core } = gate;
     const upload = read(xhr, "upload");
-    const stopping = new AbortController();
-    const stopped = stopping.signal;
     const headers = [];
-    const request = { method, flags: 0, signal: AbortSignal.any([stopped, closing.signal]) };
+    const request = { method, flags: 0 };
     const asked = { gate, core, rule, request };
     let masked = [];
     let body = [];
+    /** Ends a wait. */
+    let stopping;
+    let isOver = false;
     let isSent = false;
     let isRepeated = false;
     /** The app has not heard the end of the upload. */
@@ -183,17 +182,18 @@ export function patchXhr(window, gate) {
 
     /** Takes the body as it is now. */
     function take(given) {
-      const init = { body: given };
+      let kept = lasting(given ?? null, window);
       if (given instanceof FormData) {
-        init.body = new FormData();
-        given.forEach((value, name) => init.body.append(name, value));
+        kept = new FormData();
+        given.forEach((value, name) => kept.append(name, value));
       } else if (given?.nodeType === DOCUMENT_NODE) {
-        init.body = given.cloneNode(true);
-      } else if (prepareBody(init)) {
-        request.flags |= NOT_REPLAYABLE;
+        kept = given.cloneNode(true);
+      } else if (kept === undefined) {
+        if (typeof given === "object") request.flags |= NOT_REPLAYABLE;
+        kept = typeof given === "object" ? given : `${given}`;
       }
-      body = [init.body];
-      isUploading = (init.body ?? null) !== null;
+      body = [kept];
+      isUploading = kept !== null;
     }
 
     /** What an upload will come to, where that can be told before. */
@@ -269,22 +269,26 @@ export function patchXhr(window, gate) {
       clearTimeout(timer);
       for (const [event, state] of events) {
         call.shown = state;
-        dispatch(event.target, event);
-        if (stopped.aborted) return;
+        // In Chromium an event stays stopped.
+        fire(event.target, event.type, event);
+        if (isOver) return;
       }
       call.shown = undefined;
     }
 
     function wait(after, go, failed) {
       // Both may come after the end of what they waited for.
-      const unless = (act) => (result) => stopped.aborted || act(result);
-      if (!stopped.aborted) permitted(asked, after, unless(go)).catch(unless(failed));
+      const unless = (act) => (result) => isOver || act(result);
+      if (isOver) return;
+      stopping = new AbortController();
+      request.signal = AbortSignal.any([stopping.signal, closing.signal]);
+      permitted(asked, after, unless(go)).catch(unless(failed));
     }
 
     /** Ends it without an answer. */
     function fail(type, error) {
+      // A refused answer stays hidden: Firefox would show its headers still.
       stop();
-      unmask(ANSWER);
       silently(() => apply(next.abort, xhr, []));
       call.shown = DONE;
       fire(xhr, "readystatechange");
@@ -296,7 +300,8 @@ export function patchXhr(window, gate) {
     }
 
     function stop() {
-      stopping.abort();
+      isOver = true;
+      stopping?.abort();
       clearTimeout(timer);
       unheard = stamp = undefined;
     }

@@ -361,7 +361,8 @@ test("every kind of request has the token, and has none once signed out", async 
     assert.deepEqual(row, { status: "200", token: "yes", generation: "1" }, kind);
     assert.equal(answers.every((status) => status === 200), true, kind);
   }
-  assert.equal((await browserDriver().findElements(By.css("#timeline .request[data-token=yes]"))).length, 5);
+  const drawn = async () => (await browserDriver().findElements(By.css("#timeline .request[data-token=yes]"))).length;
+  await browserDriver().wait(async () => (await drawn()) === 5, WAIT_MS);
   assert.equal((await browserDriver().findElements(By.css("#shown audio"))).length, 1);
 
   await press("sign-out");
@@ -413,7 +414,9 @@ test("every kind of request waits while the token has expired", async (t) => {
     assert.equal(token, "yes", kind);
     generations.push(Number(generation));
   }
-  assert.deepEqual(new Set(generations), new Set([await number("generation")]));
+  // There may have been one more since.
+  assert.equal(new Set(generations).size, 1);
+  assert.ok(generations[0] > 1 && generations[0] <= (await number("generation")));
   assert.equal(demo.api.requests.slice(first).every(({ status }) => status < 300), true);
   assert.equal(await number("seen-expired-tokens"), 0);
 });

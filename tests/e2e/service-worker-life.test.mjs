@@ -283,3 +283,28 @@ test("a challenge that the worker meets is an event of the ward", async (t) => {
   }, `${api.origin}/v1/stepup`);
   assert.equal(detail.acrValues, "urn:tokenward:demo:mfa");
 });
+
+describe("what the worker was lent is gone from its memory after", () => {
+  const lent = ({ page, auth }) => page.run((kit, tokens) => kit.find(tokens), auth.issuedTokens);
+
+  test("a sign-out", async (t) => {
+    const staged = await connected(t);
+    assert.equal(await picture(staged), "load");
+    // The access token, and not the refresh token.
+    assert.equal(await lent(staged), 1);
+    await staged.page.run((kit) => kit.ward.signOut());
+    assert.equal(await lent(staged), 0);
+  });
+
+  test("the end of the page", async (t) => {
+    const staged = await connected(t);
+    assert.equal(await picture(staged), "load");
+    const first = [...staged.auth.issuedTokens];
+    await again(staged);
+    await staged.page.run((kit) => kit.connect());
+    assert.equal(await picture(staged), "load");
+    assert.equal(await staged.page.run((kit, tokens) => kit.find(tokens), first), 0);
+    assert.equal(await lent(staged), 1);
+    assert.deepEqual(await staged.page.run(() => caches.keys()), []);
+  });
+});

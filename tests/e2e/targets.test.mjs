@@ -310,6 +310,36 @@ describe("what is judged is what is sent:", () => {
   }
 });
 
+test("what an absolute URL falls under is decided by what comes before its query, whatever follows", async (t) => {
+  const { page } = await stage(t);
+  const wrong = await page.run(async () => {
+    const { keyOf } = await import("/src/requests.js");
+    const parts = ["https://", "http://", "HTTPS://", "//", "a.test", "@", ":", "80", "/v1", "/..", "\\", "?", "#", "%2e", " ", "\t", "\n", "[::1]", ";", "é"];
+    const any = () => parts[Math.floor(Math.random() * parts.length)];
+    const place = (text) => {
+      try {
+        const { protocol, username, password, host, pathname } = new URL(text);
+        return JSON.stringify([protocol, username, password, host, pathname]);
+      } catch {
+        return null;
+      }
+    };
+    const wrong = [];
+    let keys = 0;
+    for (let i = 0; i < 50_000; i += 1) {
+      const text = Array.from({ length: 1 + (i % 9) }, (_, at) => (at === 0 && i % 3 ? "https://a.test" : any())).join("");
+      const key = keyOf(text);
+      if (key === undefined) continue;
+      keys += 1;
+      const other = /[?#]$/.test(key) ? key + any() + any() + any() : key;
+      if (keyOf(other) !== key || place(other) !== place(text)) wrong.push([text, other]);
+    }
+    if (keys < 10_000) wrong.push(["keys", keys]);
+    return wrong.slice(0, 3);
+  });
+  assert.deepEqual(wrong, []);
+});
+
 test("relative URLs are those of the page", async (t) => {
   const { page } = await stage(t);
   const sent = await page.run(async (kit) => {

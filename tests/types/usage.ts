@@ -64,7 +64,10 @@ authorizeRequests({ resources: [], issuer: "https://id.example.com" });
 
 export async function others(ward: TokenWard, frame: HTMLIFrameElement): Promise<void> {
   await ward.connectServiceWorker();
-  await ward.connectServiceWorker({ name: "orders", window: frame.contentWindow as unknown as typeof globalThis });
+  if (frame.contentWindow) await ward.connectServiceWorker({ name: "orders", window: frame.contentWindow });
+  if (frame.contentWindow) ward.install({ window: frame.contentWindow, xhr: true });
+  // @ts-expect-error a window, not its element
+  ward.install({ window: frame });
   const token: string = await ward.ticket("wss://api.example.com/v1/socket", { method: "GET", signal: AbortSignal.timeout(1000) });
   console.log(token.length);
   // @ts-expect-error a name is a string

@@ -1,5 +1,6 @@
 // The API: a resource server that checks JWT access tokens and answers challenges as RFC 6750 and RFC 9470 say.
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
 import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
 import { mediaAt } from "./media.mjs";
@@ -42,8 +43,10 @@ const invalidToken = (description) => challenge({ error: "invalid_token", error_
  * @param {string} [options.jwksUri] where the issuer's keys are
  * @param {object} [options.jwks] the keys themselves
  * @param {string[]} options.appOrigins read at each request: origins may be added later
+ * @param {Record<string, (record: RequestRecord, url: URL) => object>} [options.routes] more of `"GET /v1/path"`, asked
+ *   once the token is good. They answer with `status`, `headers` and `content`, text or a stream, or what is sent as JSON.
  */
-export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins }) {
+export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins, routes = {} }) {
   const keys = jwks ? createLocalJWKSet(jwks) : createRemoteJWKSet(new URL(jwksUri));
   const requests = new Journal();
   const refusals = [];
@@ -85,12 +88,14 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
     record.tokenExpired = verdict?.expired ?? false;
     record.tokenId = verdict?.payload?.jti ?? null;
 
-    const { status, headers, media, ...rest } = answer(new URL(request.url, issuer), record, verdict);
+    const { status, headers, content, ...rest } = answer(new URL(request.url, issuer), record, verdict);
     record.status = status;
-    if (media) {
-      const own = { "content-type": media.type, "content-length": media.bytes.length, "cache-control": "no-store" };
-      response.writeHead(status, { ...cors, ...own, ...headers }).end(media.bytes);
-    } else sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    if (content === undefined) {
+      sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
+    } else {
+      response.writeHead(status, { ...cors, ...headers });
+      Readable.from(content).pipe(response);
+    }
     requests.changed();
   }
 
@@ -134,10 +139,8 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
           status: Number(url.searchParams.get("status") ?? 302),
           headers: { location: url.searchParams.get("to") },
         };
-      default: {
-        const media = mediaAt(url.pathname, record.headers.range);
-        return media ? { status: media.status, headers: media.headers, media } : { status: 404 };
-      }
+      default:
+        return routes[`${record.method} ${url.pathname}`]?.(record, url) ?? answerMedia(url, record) ?? { status: 404 };
     }
   }
 
@@ -152,6 +155,14 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
       for (let i = 0; i < count; i += 1) refusals.push(wwwAuthenticate);
     },
   };
+}
+
+function answerMedia(url, record) {
+  const media = mediaAt(url.pathname, record.headers.range);
+  if (!media) return undefined;
+  const { status, type, bytes, headers } = media;
+  const own = { "content-type": type, "content-length": bytes.length, "cache-control": "no-store" };
+  return { status, headers: { ...own, ...headers }, content: bytes };
 }
 
 function refuse(status, wwwAuthenticate) {

@@ -25,7 +25,7 @@ export const contentSecurityPolicy = (connect, { frame = [], ancestors = [], med
     ["script-src 'self' 'wasm-unsafe-eval'", ...code].join(" "),
     ["style-src 'self'", ...code].join(" "),
     ["img-src 'self' data:", ...media].join(" "),
-    ["media-src 'self'", ...media].join(" "),
+    ["media-src 'self' blob:", ...media].join(" "),
     "worker-src 'self'",
     ["connect-src 'self'", ...connect].join(" "),
     ["frame-src 'self'", ...frame].join(" "),

@@ -68,6 +68,8 @@ export function latch() {
  * @param {number} [options.accessTokenTtl] seconds
  * @param {string[]} [options.connect] more sources for the page's `connect-src`
  * @param {object} [options.auth] more options for `startAuthServer`
+ * @param {object} [options.api] more options for `startApiServer`
+ * @param {Record<string, string>} [options.mounts] more folders of the page
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  * @param {Record<string, string>} [options.headers] more headers of the page's files
  * @param {import("../../../www/servers/static.mjs").Handler[]} [options.handlers] more of the app's server
@@ -75,7 +77,17 @@ export function latch() {
  */
 export async function stage(
   t,
-  { accessTokenTtl = 30, connect = [], auth = {}, backend = false, headers = {}, handlers = [], frames = true } = {},
+  {
+    accessTokenTtl = 30,
+    connect = [],
+    auth = {},
+    api = {},
+    mounts = {},
+    backend = false,
+    headers = {},
+    handlers = [],
+    frames = true,
+  } = {},
 ) {
   const servers = {};
   t.after(async () => {
@@ -86,7 +98,7 @@ export async function stage(
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, backend, headers, handlers, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, handlers, frames });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
@@ -100,10 +112,10 @@ async function closeOthers() {
   await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, backend, headers, handlers, frames }) {
+async function startServers(servers, { connect, auth, api, mounts, backend, headers, handlers, frames }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
-    mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist },
+    mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist, ...mounts },
     headers: (pathname) => ({
       ...headers,
       "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
@@ -128,7 +140,7 @@ async function startServers(servers, { connect, auth, backend, headers, handlers
   });
   const { issuer, endpoints, backendClient } = servers.auth;
   if (backend) servers.backend = createBackend({ issuer, ...backendClient });
-  servers.api = await startApiServer({ issuer, audience: AUDIENCE, jwksUri: endpoints.jwks, appOrigins });
+  servers.api = await startApiServer({ issuer, audience: AUDIENCE, jwksUri: endpoints.jwks, appOrigins, ...api });
   servers.other = await startOtherServer();
 }
 
@@ -202,16 +214,17 @@ function createPage({ app, auth, api, other }) {
     return value;
   }
 
-  /** Makes and installs a ward, and signs in. `age`: seconds since the tokens were requested. */
-  async function signIn({ tokens, age = 0, ...options } = {}) {
+  /** Makes and installs a ward, and signs in. `age`: seconds since the tokens were requested; `install`: its options. */
+  async function signIn({ tokens, age = 0, install, ...options } = {}) {
     await run(
-      async (kit, response, ms, more) => {
+      async (kit, response, ms, more, install) => {
         const ward = await kit.create(more);
-        ward.install().setTokens(response, { requestedAt: Date.now() - ms });
+        ward.install(install ?? undefined).setTokens(response, { requestedAt: Date.now() - ms });
       },
       tokens ?? (await auth.issueTokens()),
       age * 1000,
       options,
+      install,
     );
   }
 

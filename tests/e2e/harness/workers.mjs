@@ -73,6 +73,9 @@ export const setUp = (kit, script = "/worker.js") => {
   /** Which run of the worker's script answers. */
   kit.born = () => ask("born", "born");
 
+  /** How many of these texts are in the worker's wasm memory. */
+  kit.find = (texts) => ask({ find: texts }, "found");
+
   /** The worker's token has expired. */
   kit.expire = () => ask({ laterMs: 3_600_000 }, "moved");
 

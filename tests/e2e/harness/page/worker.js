@@ -1,14 +1,8 @@
 // The service worker of the tests. Its API stands in its address; what else does makes it another one.
-import "./worker-clock.js";
+import "./worker-tools.js";
 import { authorizeRequests } from "/tokenward/service-worker.js";
 
 const { searchParams } = new URL(location.href);
-
-// Which run of this script it is.
-const born = Math.random();
-addEventListener("message", ({ data, source }) => {
-  if (data === "born") source.postMessage({ born });
-});
 
 if (searchParams.has("hurries")) addEventListener("install", () => skipWaiting());
 if (searchParams.has("hurries")) addEventListener("activate", (event) => event.waitUntil(clients.claim()));

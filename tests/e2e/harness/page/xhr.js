@@ -117,3 +117,18 @@ export async function compare(kit, origin, play, state, given) {
   ward.close();
   return { native, patched };
 }
+
+/** Sends one and gives what came of it. `given`: `method`, `headers`, `body`, `set` properties, `log`. */
+export async function request(url, { method = "GET", headers = {}, body, set = {}, log } = {}) {
+  const xhr = new XMLHttpRequest();
+  log?.watch(xhr, { upload: true });
+  xhr.open(method, url);
+  Object.assign(xhr, set);
+  for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+  const ended = over(xhr);
+  let error = null;
+  xhr.addEventListener("error", (event) => (error = event.error?.code ?? "unknown"));
+  xhr.send(body);
+  await ended;
+  return { status: xhr.status, error };
+}
