@@ -41,8 +41,8 @@ pub struct Setup {
 
 /// Reads the options of `index.d.ts`, their types checked. In place of those that are URLs it has `urls`, as the browser's
 /// parser serialised them, in the order of [`KEYS`], empty where there is none; beside them `page`, the URL of the page, if
-/// there is one, `borrows`, for a service worker, `silent`, whether `restore` has that, and `calls`, whether there is a refresh callback. The entries of the
-/// allow-list have a `name` for messages: `resources[2]`.
+/// there is one, `borrows`, for a service worker, `silent`, whether `restore` has that, and `calls`, whether there is a
+/// refresh callback. The entries of the allow-list have a `name` for messages: `resources[2]`.
 ///
 /// # Errors
 /// The first key that breaks a rule.

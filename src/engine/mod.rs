@@ -159,13 +159,13 @@ impl Engine {
         self.resources.find_rule(href)
     }
 
-    /// The rule by which a request of this method to this URL may carry a token. Also for those that have no headers:
-    /// `wss:` counts as `https:`.
-    pub fn covers(&self, href: &str, method: &str) -> Option<RuleId> {
+    /// Whether a request of this method to this URL may carry a token. Also for those that have no headers: `wss:` counts
+    /// as `https:`.
+    pub fn covers(&self, href: &str, method: &str) -> bool {
+        let Some(rest) = href.strip_prefix("ws").or_else(|| href.strip_prefix("http")) else { return false };
         let mut http = String::from("http");
-        http.push_str(href.strip_prefix("ws").or_else(|| href.strip_prefix("http"))?);
-        let rule = self.find_rule(&http)?;
-        self.resources.url(rule, method).map(|_| rule)
+        http.push_str(rest);
+        self.find_rule(&http).is_some_and(|rule| self.resources.url(rule, method).is_some())
     }
 
     /// See [`Session::lend`].

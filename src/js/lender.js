@@ -8,7 +8,8 @@ const { postMessage } = prototypeOf(globalThis, "ServiceWorker");
 /** The names that are taken in a window: two wards under one would take turns. */
 const taken = new WeakMap();
 
-const EVENTS = ["stepup", "insufficientscope"];
+/** What a worker hears of in the page's stead. */
+export const FORWARDED = ["stepup", "insufficientscope"];
 
 /** Lends a window's access token to the service worker that controls it, and to nobody else. */
 export class Lender {
@@ -69,7 +70,7 @@ export class Lender {
     if (name !== this.#name) return;
     if (what === "need") this.#answer(after);
     if (what === "heard") for (const connected of this.#connected) connected();
-    if (what === "event" && EVENTS.includes(event)) this.#ward.heard(event, detail);
+    if (what === "event" && FORWARDED.includes(event)) this.#ward.heard(event, detail);
   }
 
   /** Waits for a token newer than `after`, if somebody is signed in, and tells what there is then. */

@@ -18,9 +18,9 @@ export const load = (source) =>
     throw new TokenWardError("core_unavailable", { cause });
   }));
 
-/** Loads the wasm at once, which only workers may do with more than 4 kB. */
+/** Loads the wasm at once, and once, which only workers may do with more than 4 kB. */
 export const loadNow = (wasm) => {
-  ({ memory } = initSync({ module: new WebAssembly.Module(wasm) }));
+  if (!memory) ({ memory } = initSync({ module: new WebAssembly.Module(wasm) }));
 };
 
 /** Overwrites all that any ward of the page holds. */

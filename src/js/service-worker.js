@@ -1,4 +1,5 @@
 import wasm from "tokenward-wasm";
+import { FORWARDED } from "./lender.js";
 import { loadNow } from "./loader.js";
 import { Map, Promise, Request, Response, addEventListener, clients, nativeFetch, setTimeout } from "./natives.js";
 import { readWorker } from "./options.js";
@@ -73,7 +74,7 @@ class Vault {
         this.ask();
       });
     const { ward } = borrower({ ...this.#options, refresh });
-    for (const name of ["stepup", "insufficientscope"]) {
+    for (const name of FORWARDED) {
       ward.addEventListener(name, ({ detail }) => this.#say({ tokenward: "event", event: name, detail }));
     }
     return ward;

@@ -6,7 +6,6 @@ import {
   AbortSignal,
   Math,
   Object,
-  URL,
   WeakMap,
   apply,
   clearTimeout,
@@ -14,7 +13,7 @@ import {
   setTimeout,
 } from "./natives.js";
 import { patch, unpatch } from "./patches.js";
-import { NOT_REPLAYABLE, OWN_AUTHORIZATION } from "./requests.js";
+import { NOT_REPLAYABLE, OWN_AUTHORIZATION, parse } from "./requests.js";
 
 const EVENTS = ["readystatechange", "loadstart", "progress", "abort", "error", "load", "timeout", "loadend"];
 
@@ -189,8 +188,9 @@ export function patchXhr(window, gate) {
       } else if (given?.nodeType === DOCUMENT_NODE) {
         kept = given.cloneNode(true);
       } else if (kept === undefined) {
-        if (typeof given === "object") request.flags |= NOT_REPLAYABLE;
-        kept = typeof given === "object" ? given : `${given}`;
+        const isObject = typeof given === "object";
+        if (isObject) request.flags |= NOT_REPLAYABLE;
+        kept = isObject ? given : `${given}`;
       }
       body = [kept];
       isUploading = kept !== null;
@@ -359,18 +359,19 @@ export function patchXhr(window, gate) {
     if (!gate.core || args.length < 2 || !(xhr instanceof XMLHttpRequest)) return;
     const method = (args[0] = `${args[0]}`);
     const url = (args[1] = `${args[1]}`);
+    const href = parse(url, { window });
+    // With a password it is not for us, and lists hold http: and https: only.
+    if ((args[3] ?? args[4] ?? null) !== null || !/^http/.test(href)) return;
     let rule = -1;
     try {
-      const isAbsolute = /^https?:\/\//i.test(url);
-      const { href } = isAbsolute ? new URL(url) : new URL(url, window.document.baseURI);
-      // With a password it is not for us, and lists hold http: and https: only.
-      if ((args[3] ?? args[4] ?? null) === null && /^http/.test(href)) rule = gate.core.findRule(href);
-      // No other base must lead it elsewhere.
-      if (rule >= 0 && !isAbsolute) args[1] = href;
+      rule = gate.core.findRule(href);
     } catch (error) {
       gate.failed(error);
     }
-    if (rule >= 0) return begin(xhr, rule, method, args[1], args.length < 3 || Boolean(args[2]));
+    if (rule < 0) return;
+    // No other base must lead it elsewhere.
+    args[1] = href;
+    return begin(xhr, rule, method, href, args.length < 3 || Boolean(args[2]));
   }
 
   const methods = {

@@ -134,7 +134,7 @@ impl Core {
                 return Ok(Value::Number(engine.restore(way, now).into()));
             }
             // Whether a request of the method `b` to the URL `a` may carry a token.
-            30 => return Ok(Value::Flag(engine.covers(&text(a), &text(b)).is_some())),
+            30 => return Ok(Value::Flag(engine.covers(&text(a), &text(b)))),
             // The access token for somebody else's requests, newer than `a`.
             31 => return Ok(engine.lend(convert::stamp_from_js(number), now).into()),
             // How often somebody signed out.
