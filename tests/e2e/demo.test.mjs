@@ -249,8 +249,8 @@ test("sign out everywhere after a sign-in through the backend", async () => {
   await signOutEverywhere();
 });
 
-test("a sign-out in one tab is one in the other", async () => {
-  await signIn();
+/** Signs out in another tab, and waits until the first one, where it ends, has heard. */
+async function signOutInAnotherTab() {
   await browserDriver().switchTo().newWindow("tab");
   await open();
   await signedIn("silent");
@@ -258,6 +258,11 @@ test("a sign-out in one tab is one in the other", async () => {
   await find('#log li[data-event="signedout"][data-reason="sign_out"]');
   await browserDriver().switchTo().window(firstTab);
   await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+}
+
+test("a sign-out in one tab is one in the other", async () => {
+  await signIn();
+  await signOutInAnotherTab();
   assert.equal(await isShown("sign-in"), true);
 });
 
@@ -442,13 +447,7 @@ test("the service worker serves each tab with its own token, and none after a si
   assert.equal((await ask("call-image", "answered")).token, "yes");
   assert.equal(demo.api.requests.at(-1).tokenId, own);
 
-  await browserDriver().switchTo().newWindow("tab");
-  await open();
-  await signedIn("silent");
-  await press("sign-out");
-  await find('#log li[data-event="signedout"][data-reason="sign_out"]');
-  await browserDriver().switchTo().window(firstTab);
-  await find('#log li[data-event="signedout"][data-reason="elsewhere"]');
+  await signOutInAnotherTab();
   assert.equal((await ask("call-image", "failed")).token, "no");
 });
 

@@ -4,14 +4,24 @@ import { describe, test } from "node:test";
 import { browser } from "./harness/browsers.mjs";
 import { inTab, newTab } from "./harness/sessions.mjs";
 import { eventually } from "./harness/sign-in.mjs";
-import { browserDriver, latch } from "./harness/stage.mjs";
-import { ask, asked, connected, picture, setUp, tokens, workerStage } from "./harness/workers.mjs";
+import { browserDriver } from "./harness/stage.mjs";
+import { ask, askExpired, asked, connected, picture, setUp, tokens, workerStage } from "./harness/workers.mjs";
 
 /** The same in a page that was loaded anew. */
 async function again({ page }, { visits = true } = {}) {
   if (visits) await page.visit();
   await page.run(setUp);
   await page.signIn();
+}
+
+/** Another tab of the same app, signed in and connected. */
+async function connectedTab(staged) {
+  const tab = await newTab();
+  await inTab(tab, async () => {
+    await again(staged);
+    await staged.page.run((kit) => kit.connect());
+  });
+  return tab;
 }
 
 test("the first load is taken over", async (t) => {
@@ -58,11 +68,7 @@ test("a forced reload, which goes around the worker, is taken over", { skip: !re
 test("a new version takes over two open tabs, each with its own tokens", async (t) => {
   const staged = await connected(t);
   const { page, api } = staged;
-  const tab = await newTab();
-  await inTab(tab, async () => {
-    await again(staged);
-    await page.run((kit) => kit.connect());
-  });
+  const tab = await connectedTab(staged);
   const born = await page.run((kit) => kit.born());
   await page.run(async (kit) => {
     const taken = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve));
@@ -79,12 +85,8 @@ test("a new version takes over two open tabs, each with its own tokens", async (
 test("two tabs are authorised each with its own token, and a worker of one of them with neither", async (t) => {
   const staged = await connected(t);
   const { page, api } = staged;
-  const tab = await newTab();
-  await inTab(tab, async () => {
-    await again(staged);
-    await page.run((kit) => kit.connect());
-    assert.equal(await picture(staged), "load");
-  });
+  const tab = await connectedTab(staged);
+  await inTab(tab, async () => assert.equal(await picture(staged), "load"));
   assert.equal(await picture(staged), "load");
   assert.equal(new Set(api.requests.map(({ tokenId }) => tokenId)).size, 2);
   // Whose it is cannot be known.
@@ -121,11 +123,7 @@ test("a frame without a ward waits a moment, and then is authorised as its page"
 
 test("a frame that the page's ward lends to does not wait, whoever is signed in elsewhere", async (t) => {
   const staged = await connected(t);
-  const tab = await newTab();
-  await inTab(tab, async () => {
-    await again(staged);
-    await staged.page.run((kit) => kit.connect());
-  });
+  await connectedTab(staged);
   assert.equal(await inFrame(staged, true), 200);
   assert.equal(await picture(staged), "load");
   const [frame, own] = staged.api.requests;
@@ -196,13 +194,8 @@ describe("no token after", () => {
 
   test("a sign-out while the request waits", async (t) => {
     const staged = await connected(t);
-    const { page, auth } = staged;
-    const { held, release } = latch();
-    auth.faults.token = [{ hold: held }];
-    await page.run((kit) => kit.expire());
-    await ask(staged);
-    await auth.tokenRequests.until(({ length }) => length > 0);
-    await page.run((kit) => void kit.ward.signOut());
+    const release = await askExpired(staged);
+    await staged.page.run((kit) => void kit.ward.signOut());
     assert.equal(await asked(staged), "error");
     release();
     assert.ok(!tokens(staged).includes(true));

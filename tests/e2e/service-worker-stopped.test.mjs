@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { browser } from "./harness/browsers.mjs";
 import { browserDriver, browserOptions, latch } from "./harness/stage.mjs";
-import { ask, asked, connected, picture, tokens } from "./harness/workers.mjs";
+import { ask, askExpired, asked, connected, picture, tokens } from "./harness/workers.mjs";
 
 // Firefox's worker stops soon after it has had nothing to do.
 const IDLE_MS = 100;
@@ -52,13 +52,8 @@ describe("a worker that was stopped", { skip: browser === "webkit" && "WebKit ke
   const only = browser !== "chromium" && "only DevTools stop one that is at work";
   test("while a request waits is asked again, and the request succeeds", { skip: only }, async (t) => {
     const staged = await connected(t);
-    const { page, auth } = staged;
-    const { held, release } = latch();
-    auth.faults.token = [{ hold: held }];
-    await page.run((kit) => kit.expire());
-    await ask(staged);
-    await auth.tokenRequests.until(({ length }) => length > 0);
-    await stop(page);
+    const release = await askExpired(staged);
+    await stop(staged.page);
     // The page's own clock is right: what it has is good.
     assert.equal(await asked(staged), "load");
     release();

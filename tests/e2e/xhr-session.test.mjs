@@ -295,7 +295,7 @@ for (const state of ["expired", "refused"]) {
         kit.ward.uninstall();
         const native = await play(kit.url.replace("/data", "/hang"), () => {});
         kit.ward.install({ xhr: true });
-            const patched = await play(kit.url, async () => {
+        const patched = await play(kit.url, async () => {
           while (kit.refreshes === 0) await task();
         });
         kit.release();

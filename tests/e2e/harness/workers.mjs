@@ -1,6 +1,6 @@
 // A stage whose page has a service worker.
 import { randomUUID } from "node:crypto";
-import { browserDriver, stage } from "./stage.mjs";
+import { browserDriver, latch, stage } from "./stage.mjs";
 
 /** As {@link stage}; no worker outlives the test. `kit` has `register()`, `connect()` and `element()`. */
 export async function workerStage(t, { worker = "/worker.js", ...options } = {}) {
@@ -28,6 +28,16 @@ export const picture = (staged) => staged.page.run((kit, url) => kit.ways.img(ur
 /** Asks, and how it was {@link asked}. */
 export const ask = (staged) => staged.page.run((kit, url) => void (kit.picture = kit.ways.img(url)), pictureOf(staged));
 export const asked = ({ page }) => page.run((kit) => kit.picture);
+
+/** Asks while the worker's token has expired and its renewal hangs until what this gives is called. */
+export async function askExpired(staged) {
+  const { held, release } = latch();
+  staged.auth.faults.token = [{ hold: held }];
+  await staged.page.run((kit) => kit.expire());
+  await ask(staged);
+  await staged.auth.tokenRequests.until(({ length }) => length > 0);
+  return release;
+}
 
 /** Which requests had a token. */
 export const tokens = ({ api }) => api.requests.map(({ tokenReceived }) => tokenReceived);
