@@ -214,11 +214,10 @@ for (const [how, form] of Object.entries(streams)) {
       const init = kit.streamed();
       const response = await (${form})(kit.api.origin + "/v1/echo", init);
       const [[input, sent]] = kit.taken;
-      const intact = sent ? sent.body === init.body : await input.text();
+      const intact = sent?.body === init.body || (await input.text()) === "tea, poured";
       return { status: response.status, text: await response.text(), intact, calls: kit.taken.length };
     }`);
-    assert.deepEqual({ status, text, calls }, { status: 401, text: "refused", calls: 1 });
-    assert.equal(intact, how === "in an init" ? true : "tea, poured");
+    assert.deepEqual({ status, text, intact, calls }, { status: 401, text: "refused", intact: true, calls: 1 });
     await page.run((kit) => kit.first("refreshed"));
     assert.equal(auth.tokenRequests.length, 1);
   });
@@ -238,7 +237,7 @@ test("a stream waits for a renewal that is under way, other requests do not", as
     kit.ward.setTokens({ access_token: "due", expires_in: 120 }, { requestedAt: Date.now() - 100_000 });
     kit.streaming = fetch(`${kit.api.origin}/v1/echo`, kit.streamed());
     await fetch(`${kit.api.origin}/v1/orders`);
-    return kit.taken.map(([, { method, headers }]) => [method, headers.get("authorization")]);
+    return kit.taken.map(([, { method, headers }]) => [method, new Headers(headers).get("authorization")]);
   });
   assert.deepEqual(before, [[null, "Bearer due"]]);
   release();
