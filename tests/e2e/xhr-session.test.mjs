@@ -287,7 +287,8 @@ for (const state of ["expired", "refused"]) {
           const ended = over(xhr);
           // WebKit does not hear of a timeout later if there was none at first.
           if (${what === "a timeout"}) xhr.timeout = 50_000;
-          xhr.send("tea");
+          // More than what lies between two ends that nobody reads at: an upload that has not ended.
+          xhr.send("tea".repeat(2 ** 23));
           await until();
           (${act})(xhr, kit);
           await ended;
@@ -295,7 +296,7 @@ for (const state of ["expired", "refused"]) {
           return log.entries.filter((entry) => !/^microtask|progress/.test(entry)).map((entry) => entry.replace(/(un)?trusted$/, ""));
         };
         kit.ward.uninstall();
-        const native = await play(kit.url.replace("/data", "/hang"), () => {});
+        const native = await play(kit.url.replace("/data", "/hang?unread"), () => {});
         kit.ward.install({ xhr: true });
         const patched = await play(kit.url, async () => {
           while (kit.refreshes === 0) await task();

@@ -37,6 +37,7 @@ export async function startXhrServer() {
       response.writeHead(204).end();
       return;
     }
+    if (searchParams.has("unread")) return void hanging.push(response);
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     requests.push({ method, url, headers, body: Buffer.concat(chunks) });
