@@ -172,7 +172,7 @@ proptest! {
 
 /// What is said of this answer to the token request, whose ID token has good claims.
 fn judged(exchange: &Exchange, transaction: &Json, claims: &Json) -> Result<(), Fault> {
-    let world = World::discovered(issuer_options());
+    let mut world = World::discovered(issuer_options());
     world.engine.check_answer(exchange, transaction, claims, world.now)
 }
 

@@ -118,6 +118,7 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         request_timeout_ms: request_timeout.unwrap_or_default(),
         max_outage_ms,
         borrows: options.flag("borrows"),
+        dpop: options.flag("dpop"),
     };
     let revokes = discovers || server.endpoint(Endpoint::Revocation).is_some();
     let revoke_as = client_id.clone().filter(|_| revokes);

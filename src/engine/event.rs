@@ -80,6 +80,7 @@ impl From<Loan> for Value {
             Loan::Token { access, expires_in_ms } => {
                 let mut fields = Fields::default();
                 fields.add("access_token", Self::Text(access.expose().into()));
+                fields.name("token_type", access.token_type());
                 fields.number("expires_in", expires_in_ms.map(|ms| ms as f64 / 1000.0));
                 Self::Record(fields.0)
             }

@@ -8,6 +8,7 @@ export const {
   ArrayBuffer,
   BroadcastChannel,
   CustomEvent,
+  IDBKeyRange,
   JSON,
   Map,
   Math,
@@ -37,6 +38,7 @@ export const {
   document,
   fetch: nativeFetch,
   history,
+  indexedDB,
   location,
   navigator,
   open,
@@ -48,6 +50,12 @@ export const {
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const { indexOf, slice, startsWith } = String.prototype;
+/** Its methods see tokens and keys: they are called as they were. */
+export const subtle =
+  crypto?.subtle &&
+  Object.fromEntries(
+    ["digest", "exportKey", "generateKey", "importKey", "sign", "verify"].map((name) => [name, crypto.subtle[name].bind(crypto.subtle)]),
+  );
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
 const getter = (kind, name) => kind && Object.getOwnPropertyDescriptor(kind.prototype, name).get;

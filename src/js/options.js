@@ -37,6 +37,7 @@ const OPTIONS = {
   waitSeconds: "number",
   requestTimeoutSeconds: "number",
   maxOutageSeconds: "number",
+  dpop: "boolean",
   dangerouslyAllowHttp: "boolean",
   dangerouslyExposeAccessToken: "boolean",
   wasm: "source",

@@ -1,6 +1,8 @@
+import { Prover, generateKey } from "./dpop.js";
 import { TokenWardError, asked } from "./errors.js";
 import { bytesOf, digest, part, verify } from "./jws.js";
 import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
+import { keepKey, takeKey } from "./keys.js";
 import { get, post } from "./post.js";
 import { answerTo, scopeOf } from "./relay.js";
 import {
@@ -12,12 +14,14 @@ import {
   ENDPOINT,
   KEY,
   METADATA_URL,
+  NONCE,
   PUSHED,
   PUSH_TO,
   REQUEST,
   TAKE,
   TIMEOUT_MS,
   URL_FOR,
+  WANTS_NONCE,
 } from "./steps.js";
 
 // The first letter of a state says who waits for its answer.
@@ -35,7 +39,10 @@ const MAX_BYTES = 1 << 20;
 const STORED = "tokenward.";
 
 /** Keeps a transaction for the page that comes back. It is all that is ever stored, and by its state, for this tab. */
-export const keep = (transaction) => sessionStorage.setItem(STORED + transaction.state, JSON.stringify(transaction));
+export async function keep({ prover, ...transaction }) {
+  sessionStorage.setItem(STORED + transaction.state, JSON.stringify(transaction));
+  if (prover) await keepKey(transaction, prover.pair);
+}
 
 /** The transaction of this state, which is used up with it, as is every other that this tab began; not another ward's. */
 export function take(state, ward) {
@@ -119,8 +126,10 @@ export class SignIn {
     await this.endpoint(TOKEN);
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
-    const { issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
-    const own = { state: mode + state, nonce, verifier, challenge, issuer, at: wallClock(), ward: scopeOf(this.#options) };
+    const { dpop, issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
+    const prover = dpop ? (ask.prover ?? (await this.#newProver())) : undefined;
+    const jkt = await prover?.thumbprint();
+    const own = { state: mode + state, nonce, verifier, challenge, issuer, prover, jkt, at: wallClock(), ward: scopeOf(this.#options) };
     const transaction = { scope, ...ask, ...own, redirectUri: mode === REDIRECT ? redirectUri : relayUri };
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
@@ -133,9 +142,15 @@ export class SignIn {
   /** Resolves with the token endpoint's answer to a code, ID token verified, and when it was asked. */
   async finish(transaction, params, stop) {
     const url = await this.endpoint(TOKEN);
-    const body = bytesOf(this.step(CODE_REQUEST, transaction, params));
-    const sent = monotonicClock();
-    const answer = await this.#network((signal) => post(url, body, { signal }, MAX_BYTES), stop);
+    const request = this.step(CODE_REQUEST, transaction, params);
+    const prover = transaction.prover ?? (transaction.jkt && (await this.#kept(transaction)));
+    let sent;
+    const send = () => {
+      sent = monotonicClock();
+      return this.#network((signal) => this.ask(url, bytesOf(request), { signal }, prover), stop);
+    };
+    let answer = await send();
+    if (this.step(WANTS_NONCE, answer)) answer = await send();
     const { id_token: idToken, access_token: accessToken } = answer.body ?? {};
     let claims, atHash;
     if (typeof idToken === "string") {
@@ -144,7 +159,29 @@ export class SignIn {
     }
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
     this.#scope = transaction.scope;
-    return { answer, sent };
+    return { answer, sent, prover };
+  }
+
+  async #kept(transaction) {
+    const pair = await takeKey(transaction);
+    if (!pair) throw new TokenWardError("transaction_expired");
+    return this.prover(pair);
+  }
+
+  /** What proves the possession of a key. */
+  prover(pair) {
+    return new Prover((...args) => this.step(...args), pair);
+  }
+
+  async #newProver() {
+    return this.prover(await generateKey());
+  }
+
+  /** Asks the token endpoint, with a proof if there is a key, and remembers the nonce for the next one. */
+  async ask(url, body, init, prover) {
+    const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", url) }, MAX_BYTES);
+    if (prover && answer) this.step(NONCE, url, answer.nonce);
+    return answer;
   }
 
   /** Takes what a sign-in brought that began after so many sign-outs. */
@@ -171,10 +208,11 @@ export class SignIn {
     }
   }
 
-  /** Signs in in a hidden frame, if the server does so without a question. */
-  async silently(stop) {
+  /** Signs in in a hidden frame, if the server does so without a question; with the key that there is. */
+  async silently(stop, prover) {
     const page = location.href;
-    const { transaction, url } = await this.begin({ page, returnTo: page, prompt: "none", scope: this.#scope }, FRAME, stop);
+    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, prover };
+    const { transaction, url } = await this.begin(ask, FRAME, stop);
     stop.throwIfAborted();
     const frame = document.createElement("iframe");
     frame.hidden = true;
@@ -184,7 +222,7 @@ export class SignIn {
     document.documentElement.append(frame);
     try {
       const answer = await answerTo(transaction.state, frame.contentWindow, stop);
-      return (await this.finish(transaction, answer, stop)).answer;
+      return await this.finish(transaction, answer, stop);
     } finally {
       frame.remove();
     }

@@ -18,6 +18,7 @@ import {
   URL,
   WeakMap,
   WebAssembly,
+  apply,
   document,
   location,
   monotonicClock,
@@ -25,6 +26,7 @@ import {
   navigator,
   open,
   realmOf,
+  slice,
   wallClock,
 } from "./natives.js";
 import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
@@ -72,6 +74,9 @@ const TOO_LARGE = 2;
 const CALLBACK_REJECTED = 3;
 const CALLBACK_RESOLVED = 4;
 
+/** What stands before a token that is bound to a key. */
+const DPOP = "DPoP ";
+
 /** Whether this page is at that URL, whatever its query. */
 const isAt = (url) => {
   if (!url || !location) return false;
@@ -104,6 +109,8 @@ export class TokenWard extends EventTarget {
     wait: (after, since, signal) => this.#wait((core) => core.step(WAIT, after, since), signal),
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
+    prove: (method, href, { authorization, stamp }) =>
+      this.#prover.prove(method, href, apply(slice, authorization, [DPOP.length]), stamp),
   };
   #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
   /** By the window that is patched. */
@@ -121,6 +128,8 @@ export class TokenWard extends EventTarget {
   #restoring;
   #handling;
   #user = null;
+  /** Proves the possession of the key of the session, with `dpop`. */
+  #prover;
   /** The token set that `#user` was read with. */
   #userStamp;
 
@@ -183,7 +192,7 @@ export class TokenWard extends EventTarget {
     if (mode === "redirect") {
       const { transaction, url } = await this.#signIn.begin(ask, REDIRECT, stop);
       stop.throwIfAborted();
-      keep(transaction);
+      await keep(transaction);
       location.assign(url);
       return never();
     }
@@ -196,7 +205,7 @@ export class TokenWard extends EventTarget {
       stop.throwIfAborted();
       popup.location.replace(url);
       const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
-      this.#signIn.take(began, await this.#signIn.finish(transaction, params, stop));
+      this.#signedInBy(began, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
     }
@@ -218,8 +227,25 @@ export class TokenWard extends EventTarget {
     const transaction = take(params.state, scopeOf(this.#options));
     if (!transaction) return null;
     callback = undefined;
-    this.#signIn.take(began, await this.#signIn.finish(transaction, params));
+    this.#signedInBy(began, await this.#signIn.finish(transaction, params));
     return { returnTo: transaction.returnTo };
+  }
+
+  /** Takes what a sign-in brought that began after so many sign-outs. */
+  #signedInBy(began, found) {
+    this.#proveBy(found.prover, () => this.#signIn.take(began, found));
+  }
+
+  /** Has a session begin or go on with a key, if it does. */
+  #proveBy(prover, begin) {
+    const last = this.#prover;
+    this.#prover = prover;
+    try {
+      begin();
+    } catch (error) {
+      this.#prover = last;
+      throw error;
+    }
   }
 
   restore() {
@@ -261,13 +287,16 @@ export class TokenWard extends EventTarget {
     return this;
   }
 
-  setTokens(response, { requestedAt } = {}) {
+  setTokens(response, { requestedAt, dpopKey } = {}) {
     const now = wallClock();
     if (requestedAt !== undefined && !Number.isFinite(requestedAt)) {
       throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
     }
     const core = this.#alive();
-    asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now)));
+    if (dpopKey !== undefined && !this.#options.dpop) throw invalid("invalid_option", "dpopKey must not be set without dpop");
+    const prover = dpopKey ? this.#signIn.prover(dpopKey) : this.#prover;
+    if (this.#options.dpop && !prover) throw invalid("invalid_option", "dpopKey must be set");
+    this.#proveBy(prover, () => asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now))));
   }
 
   async ticket(given, options) {
@@ -384,6 +413,8 @@ export class TokenWard extends EventTarget {
     const event = new CustomEvent(name, { detail: Object.freeze(detail) });
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
+    // Where another session began in its place, the key is of that one.
+    if (!this.signedIn) this.#prover = undefined;
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
     for (const { lender } of this.#lenders.values()) lender.tell();
     this.dispatchEvent(Object.assign(event, detail));
@@ -436,8 +467,11 @@ export class TokenWard extends EventTarget {
         running.delete(number);
       },
       (epoch, number) =>
-        this.#signIn.silently(begin(number)).then(
-          (answer) => replied(epoch, number, ANSWERED, answer),
+        this.#signIn.silently(begin(number), this.#prover).then(
+          ({ answer, prover }) => {
+            if (!this.signedIn) this.#prover = prover;
+            replied(epoch, number, ANSWERED, answer);
+          },
           (error) =>
             replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
               body: error.code === "authorization_failed" ? error : undefined,
@@ -482,7 +516,7 @@ export class TokenWard extends EventTarget {
             url = await this.#signIn.endpoint(endpoint);
             this.#core?.step(SENT, epoch, number);
           }
-          return post(url, body, init, maxBytes);
+          return endpoint === TOKEN ? this.#signIn.ask(url, body, init, this.#prover) : post(url, body, init, maxBytes);
         };
         send().then(
             (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),

@@ -12,7 +12,7 @@ use crate::engine::failure::{Answer, Cause, Exchange};
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::Identity;
 use crate::engine::oauth::object::Object;
-use crate::engine::oauth::response::{Grant, Member, TokenAnswer};
+use crate::engine::oauth::response::{Grant, Malformed, Member, TokenAnswer};
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
 use crate::engine::token::{JwtTimes, Secret};
@@ -50,7 +50,12 @@ fn broken_rule(code: &'static str, mut key: String, rule: &str) -> JsValue {
 pub(super) fn grant(host: &Host, response: &JsValue) -> Result<Grant, JsValue> {
     // What is not an object has no members.
     let answer = token_answer(host, response).unwrap_or_default();
-    answer.read().map_err(|malformed| broken_rule("invalid_token_response", malformed.member.into(), malformed.rule))
+    answer.read().map_err(malformed)
+}
+
+/// What is thrown for a token response that cannot be used.
+pub(super) fn malformed(malformed: Malformed) -> JsValue {
+    broken_rule("invalid_token_response", malformed.member.into(), malformed.rule)
 }
 
 /// What came back of a refresh or a revocation.

@@ -21,6 +21,7 @@ pub struct Options {
     pub max_outage_s: Option<f64>,
     pub allow_http: bool,
     pub borrows: bool,
+    pub dpop: bool,
 }
 
 /// An entry of the allow-list.
@@ -54,6 +55,7 @@ impl Object for Options {
             "maxOutageSeconds" => number(self.max_outage_s),
             "dangerouslyAllowHttp" => flag(self.allow_http),
             "borrows" => flag(self.borrows),
+            "dpop" => flag(self.dpop),
             other => panic!("{other} is no option"),
         }
     }

@@ -1,0 +1,38 @@
+import { IDBKeyRange, Promise, indexedDB } from "./natives.js";
+
+const KEYS = "keys";
+
+/** How long a sign-in may take, in milliseconds; what is older nobody comes back for. */
+const LIFETIME_MS = 600_000;
+
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+async function withKeys(act) {
+  const opening = indexedDB.open("tokenward");
+  opening.onupgradeneeded = () => opening.result.createObjectStore(KEYS);
+  const database = await settled(opening);
+  try {
+    return await act(database.transaction(KEYS, "readwrite").objectStore(KEYS));
+  } finally {
+    database.close();
+  }
+}
+
+/** Keeps the key of a sign-in that leaves the page. Its private half can be used from there, and read by nobody. */
+export const keepKey = ({ at, state }, pair) =>
+  withKeys(async (keys) => {
+    await settled(keys.delete(IDBKeyRange.upperBound([at - LIFETIME_MS])));
+    await settled(keys.put(pair, [at, state]));
+  });
+
+/** Resolves with the key of a sign-in that comes back, which is kept no longer. */
+export const takeKey = ({ at, state }) =>
+  withKeys(async (keys) => {
+    const pair = await settled(keys.get([at, state]));
+    await settled(keys.delete([at, state]));
+    return pair;
+  });
