@@ -179,7 +179,7 @@ fn judged(exchange: &Exchange, transaction: &Json, claims: &Json) -> Result<(), 
 #[test]
 fn the_token_endpoint_s_answer_is_judged() {
     let fault = |code, detail: &str, status| Err(Fault { code, detail: detail.into(), status });
-    let unusable = answered(200, Some(TokenAnswer { token_type: text("DPoP"), ..response("access-1", None) }));
+    let unusable = answered(200, Some(TokenAnswer { token_type: text("mac"), ..response("access-1", None) }));
     let rows = [
         (renewed("access-1", None), Ok(())),
         (refused_with("invalid_grant"), fault("token_request_failed", "invalid_grant", Some(400))),

@@ -134,6 +134,12 @@ export interface TokenWardOptions {
    * session.
    */
   maxOutageSeconds?: number;
+  /**
+   * Bind the tokens to a key that cannot be read (DPoP, RFC 9449): a token alone is of no use to whoever steals it. ES256; each
+   * sign-in has a key of its own. What the server issues has to be of the type `DPoP` then. The APIs have to allow the header
+   * `DPoP` and expose `DPoP-Nonce` if they ask for nonces. Default `false`.
+   */
+  dpop?: boolean;
   /** Accept `http:` for hosts that are not loopback. Tokens then travel in the clear. Default `false`. */
   dangerouslyAllowHttp?: boolean;
   /**
@@ -405,6 +411,8 @@ export type ErrorCode =
   | "server_unavailable"
   /** The ID token is not to be trusted: {@link TokenWardError.claim} says why. */
   | "id_token_invalid"
+  /** The server issued another type of token (`token_type`) than {@link TokenWardOptions.dpop} asks for. */
+  | "token_type_mismatch"
   /** The server has no endpoint that this takes; the message names it. */
   | "endpoint_unknown"
   /** No service worker of tokenward took control of the page in time. Retryable. */
@@ -451,8 +459,8 @@ export class TokenWard extends EventTarget {
    * leaves the page, and the promise stays pending; a popup resolves when the user is signed in.
    * @throws {TypeError} `invalid_option`: names the key
    * @throws {TokenWardError} `popup_blocked`, `popup_closed`, `authorization_failed`, `token_request_failed`,
-   * `id_token_invalid`, `issuer_mismatch`, `metadata_invalid`, `endpoint_unknown`, `server_unavailable`, `signed_out`,
-   * `closed`
+   * `id_token_invalid`, `token_type_mismatch`, `issuer_mismatch`, `metadata_invalid`, `endpoint_unknown`,
+   * `server_unavailable`, `signed_out`, `closed`
    */
   signIn(options?: SignInOptions): Promise<SignInResult>;
 
@@ -486,9 +494,11 @@ export class TokenWard extends EventTarget {
    * Without a `refresh_token` the one in use stays: sign out first where the user may be another one.
    * @param response the token endpoint's answer, parsed
    * @param options.requestedAt when its request was sent (`Date.now()`); lifetimes count from there. Default: now
-   * @throws {TypeError} `invalid_token_response`: names the member; the running session stays as it is
+   * @param options.dpopKey the key that the tokens are bound to, for ES256, with {@link TokenWardOptions.dpop}. Default: the
+   * session's. Make it with `extractable: false`
+   * @throws {TypeError} `invalid_token_response`: names the member; `invalid_option`; the running session stays as it is
    */
-  setTokens(response: TokenResponse, options?: { requestedAt?: number }): void;
+  setTokens(response: TokenResponse, options?: { requestedAt?: number; dpopKey?: CryptoKeyPair }): void;
 
   /**
    * Gives the access token for what has no headers: `WebSocket`, `navigator.sendBeacon()`. Waits like a request where it has

@@ -54,11 +54,11 @@ export function intercept(next, gate, realm, free) {
       const { core } = gate;
       // `fetch` reads nothing if it is called on something else.
       if (!core || !args.length || (receiver != null && receiver !== realm.window)) return apply(next, receiver, args);
-      let request, code, rule;
+      let request, code, rule, href;
       try {
         const target = readInput(args[0]);
         const key = typeof target === "string" ? keyOf(target) : undefined;
-        let href = target;
+        href = target;
         rule = key === undefined ? undefined : known[key];
         if (rule === undefined) {
           href = parse(target, realm);

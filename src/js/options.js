@@ -4,6 +4,7 @@ import { Array, Object, String, URL, document, location } from "./natives.js";
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
   number: [Number.isFinite, "must be a number"],
+  time: [Number.isFinite, "must be a number of milliseconds since the Unix epoch"],
   boolean: [(value) => typeof value === "boolean", "must be true or false"],
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
@@ -18,6 +19,10 @@ const TYPES = {
       }
     },
     "must be a window of this origin",
+  ],
+  key: [
+    ({ privateKey, publicKey } = {}) => privateKey?.algorithm.namedCurve === "P-256" && publicKey?.extractable === true,
+    "must be a CryptoKeyPair for ES256",
   ],
   any: [() => true],
 };
@@ -123,6 +128,13 @@ export function readTicket(given, options = {}) {
   const url = parseUrl(given, "url", document?.baseURI);
   const { method = "GET", signal } = read(options, "options", "", { method: "string", signal: "any" });
   return { url, method, signal };
+}
+
+/** Reads what `setTokens()` was given beside the tokens. */
+export function readTokens(given = {}, { dpop }) {
+  const options = read(given, "options", "", { requestedAt: "time", dpopKey: "key" });
+  if (options.dpopKey && !dpop) fail("dpopKey", "must not be set without dpop");
+  return options;
 }
 
 /** Reads what `signIn()` was given, as Core takes it. */

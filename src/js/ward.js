@@ -29,7 +29,7 @@ import {
   slice,
   wallClock,
 } from "./natives.js";
-import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
+import { readConnection, readInstall, readOptions, readSignIn, readTicket, readTokens } from "./options.js";
 import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
 import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
@@ -287,16 +287,13 @@ export class TokenWard extends EventTarget {
     return this;
   }
 
-  setTokens(response, { requestedAt, dpopKey } = {}) {
+  setTokens(response, options) {
     const now = wallClock();
-    if (requestedAt !== undefined && !Number.isFinite(requestedAt)) {
-      throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
-    }
+    const { requestedAt = now, dpopKey } = readTokens(options, this.#options);
     const core = this.#alive();
-    if (dpopKey !== undefined && !this.#options.dpop) throw invalid("invalid_option", "dpopKey must not be set without dpop");
     const prover = dpopKey ? this.#signIn.prover(dpopKey) : this.#prover;
     if (this.#options.dpop && !prover) throw invalid("invalid_option", "dpopKey must be set");
-    this.#proveBy(prover, () => asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now))));
+    this.#proveBy(prover, () => asked(() => core.step(SET_TOKENS, response, now - requestedAt)));
   }
 
   async ticket(given, options) {
