@@ -83,6 +83,10 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         return broken("restore", "must not hold silent without redirectUri, and issuer or endpoints.token");
     }
 
+    if options.flag("dpop") && options.flag("dangerouslyExposeAccessToken") {
+        return broken("dangerouslyExposeAccessToken", "must not be set with dpop: a token without its key is of no use");
+    }
+
     let mut resources = Resources::default();
     for entry in entries {
         let methods = match entry.get("methods") {

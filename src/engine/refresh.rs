@@ -231,7 +231,7 @@ impl Session {
                 self.replace_refresh_token(refresh);
                 Cause::Malformed
             }
-            Outcome::UseDpopNonce if flight.is_repeated || !self.online || restoring => Cause::OauthError,
+            Outcome::UseDpopNonce if flight.is_repeated || !self.online => Cause::OauthError,
             Outcome::UseDpopNonce => {
                 self.start(Some(way), now, true);
                 self.tick(now);

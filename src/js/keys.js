@@ -29,6 +29,21 @@ export const keepKey = ({ at, state }, pair) =>
     await settled(keys.put(pair, [at, state]));
   });
 
+/** Resolves with the key of a session that outlives the page, at first what `make` resolves with. Tabs share it. */
+export async function lastingKey(name, make) {
+  const found = await withKeys((keys) => settled(keys.get(name)));
+  if (found) return found;
+  const made = await make();
+  // Another tab may have been faster.
+  return withKeys(async (keys) => {
+    const other = await settled(keys.get(name));
+    if (!other) await settled(keys.put(made, name));
+    return other ?? made;
+  });
+}
+
+export const forgetKey = (name) => withKeys((keys) => settled(keys.delete(name)));
+
 /** Resolves with the key of a sign-in that comes back, which is kept no longer. */
 export const takeKey = ({ at, state }) =>
   withKeys(async (keys) => {

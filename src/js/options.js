@@ -86,7 +86,7 @@ export function readOptions(given) {
   if (!options.resources) fail("resources", TYPES.array[1]);
   const { issuer, restore = [], endpoints: server = {}, session: backend = {} } = options;
   const endpoints = read(server, "endpoints", "endpoints.", ENDPOINTS);
-  const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path" });
+  const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path", tokenEndpoint: "url" });
   for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
   if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {

@@ -2,7 +2,7 @@ import { Prover, generateKey } from "./dpop.js";
 import { TokenWardError, asked } from "./errors.js";
 import { bytesOf, digest, part, verify } from "./jws.js";
 import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
-import { keepKey, takeKey } from "./keys.js";
+import { forgetKey, keepKey, lastingKey, takeKey } from "./keys.js";
 import { get, post } from "./post.js";
 import { answerTo, scopeOf } from "./relay.js";
 import {
@@ -177,10 +177,22 @@ export class SignIn {
     return this.prover(await generateKey());
   }
 
-  /** Asks the token endpoint, with a proof if there is a key, and remembers the nonce for the next one. */
-  async ask(url, body, init, prover) {
-    const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", url) }, MAX_BYTES);
-    if (prover && answer) this.step(NONCE, url, answer.nonce);
+  /** Resolves with what proves the possession of the key of a backend's session. */
+  async lasting() {
+    return this.prover(await lastingKey(scopeOf(this.#options), generateKey));
+  }
+
+  forget() {
+    forgetKey(scopeOf(this.#options)).catch(() => {});
+  }
+
+  /**
+   * Asks the token endpoint, or a backend that passes on what it gets, with a proof if there is a key, and remembers the
+   * nonce for the next one.
+   */
+  async ask(url, body, init, prover, tokenEndpoint = url) {
+    const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", tokenEndpoint) }, MAX_BYTES);
+    if (prover && answer) this.step(NONCE, tokenEndpoint, answer.nonce);
     return answer;
   }
 

@@ -446,7 +446,7 @@ export class TokenWard extends EventTarget {
     return new TokenWardError("internal_error", { cause: error });
   }
 
-  #host({ refresh }) {
+  #host({ dpop, refresh, session }) {
     const running = new Map();
     const begin = (number) => {
       const controller = new AbortController();
@@ -504,6 +504,8 @@ export class TokenWard extends EventTarget {
       // The app may leave the page right after sign-out: a revocation outlives it.
       post: (epoch, number, endpoint, body, maxBytes) => {
         const signal = begin(number);
+        // Another session has another key.
+        if (dpop && endpoint === SESSION_END) this.#signIn.forget();
         const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
         const init = { signal, backend: endpoint >= SESSION, keepalive };
         const send = async () => {
@@ -513,7 +515,11 @@ export class TokenWard extends EventTarget {
             url = await this.#signIn.endpoint(endpoint);
             this.#core?.step(SENT, epoch, number);
           }
-          return endpoint === TOKEN ? this.#signIn.ask(url, body, init, this.#prover) : post(url, body, init, maxBytes);
+          if (endpoint === TOKEN) return this.#signIn.ask(url, body, init, this.#prover);
+          if (endpoint !== SESSION || !dpop) return post(url, body, init, maxBytes);
+          const prover = await this.#signIn.lasting();
+          if (!this.signedIn) this.#prover = prover;
+          return this.#signIn.ask(url, body, init, prover, session.tokenEndpoint);
         };
         send().then(
             (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),

@@ -22,6 +22,7 @@ pub struct Options {
     pub allow_http: bool,
     pub borrows: bool,
     pub dpop: bool,
+    pub exposes: bool,
 }
 
 /// An entry of the allow-list.
@@ -56,6 +57,7 @@ impl Object for Options {
             "dangerouslyAllowHttp" => flag(self.allow_http),
             "borrows" => flag(self.borrows),
             "dpop" => flag(self.dpop),
+            "dangerouslyExposeAccessToken" => flag(self.exposes),
             other => panic!("{other} is no option"),
         }
     }

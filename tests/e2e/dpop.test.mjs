@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader } from "jose";
+import { inTab, newTab, signInAtBackend } from "./harness/sessions.mjs";
 import { assertFailed, assertSignedIn, signInStage } from "./harness/sign-in.mjs";
+import { stage } from "./harness/stage.mjs";
 
 const DPOP = { dpop: true };
 
@@ -161,4 +163,54 @@ test("setTokens() takes the app's own key, and no token without one", async (t) 
   assert.equal(api.requests.at(-1).headers.authorization, "DPoP app");
   assert.equal(decodeJwt(api.requests.at(-1).headers.dpop).htm, "GET");
   assert.equal(auth.tokenRequests.length, 2);
+});
+
+test("in a hidden frame: restored with a key, renewed with the same", async (t) => {
+  const { api, byRedirect, page } = await boundStage(t, { auth: { host: "127.0.0.1" } });
+  assertSignedIn(await byRedirect({}, DPOP));
+  await page.visit();
+  const outcome = await page.run(async (kit) => {
+    await kit.create(kit.discovered({ dpop: true, restore: ["silent"] }));
+    kit.ward.install();
+    const { signedIn } = await kit.ward.restore();
+    const statuses = [(await kit.call()).status];
+    await kit.ward.refresh();
+    statuses.push((await kit.call()).status);
+    return { signedIn, statuses };
+  });
+  assert.deepEqual(outcome, { signedIn: true, statuses: [200, 200] });
+  const keys = await Promise.all(api.requests.map(({ headers }) => calculateJwkThumbprint(decodeProtectedHeader(headers.dpop).jwk)));
+  assert.equal(new Set(keys).size, 1);
+});
+
+test("a backend's session keeps its key over a reload and among tabs, until the user signs out", async (t) => {
+  const staged = await stage(t, { backend: true, accessTokenTtl: 300, auth: { dpop: true, autoLogin: "ada" } });
+  const { api, auth, page } = staged;
+  api.nonce = "n-1";
+  await signInAtBackend(staged);
+  const join = () =>
+    page.run(async (kit) => {
+      const session = { ...kit.mediated().session, tokenEndpoint: kit.auth.endpoints.token };
+      await kit.create(kit.mediated({ dpop: true, session }));
+      kit.ward.install();
+      const { signedIn } = await kit.ward.restore();
+      return { signedIn, status: (await kit.call()).status };
+    });
+  const good = { signedIn: true, status: 200 };
+  assert.deepEqual(await join(), good);
+  await page.visit();
+  assert.deepEqual(await join(), good);
+  const visit = async () => (await page.visit(), join());
+  assert.deepEqual(await inTab(await newTab(), visit), good);
+  const key = ({ headers }) => calculateJwkThumbprint(decodeProtectedHeader(headers.dpop).jwk);
+  const [first, ...others] = await Promise.all(api.requests.map(key));
+  assert.ok(others.length >= 3 && others.every((other) => other === first));
+  for (const { headers, status } of auth.tokenRequests.filter(({ grantType }) => grantType === "refresh_token")) {
+    assert.equal(decodeJwt(headers.dpop).htu, auth.endpoints.token);
+    assert.ok([200, 400].includes(status));
+  }
+  await page.run((kit) => kit.ward.signOut());
+  await signInAtBackend(staged);
+  assert.deepEqual(await join(), good);
+  assert.notEqual(await key(api.requests.at(-1)), first);
 });
