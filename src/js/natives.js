@@ -67,6 +67,7 @@ export const realmOf = (window) => {
     ReadableStream,
     Request,
     URLSearchParams,
+    then: Promise.prototype.then,
     eachHeader: Headers.prototype.forEach,
     setHeader: Headers.prototype.set,
     cloneRequest: Request.prototype.clone,

@@ -39,9 +39,14 @@ const ANSWER = /^(status|response|get|overr)/;
  * object.
  */
 export function patchXhr(window, gate) {
-  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
-  const { prototype } = XMLHttpRequest;
+  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequestEventTarget } = window;
   const listening = XMLHttpRequestEventTarget.prototype;
+  let { prototype } = window.XMLHttpRequest;
+  // What another library put there may inherit from the browser's.
+  for (let above; prototype && (above = Object.getPrototypeOf(prototype)) !== listening; ) prototype = above;
+  // It may also have nothing to do with it.
+  if (!prototype) return () => {};
+  const XMLHttpRequest = prototype.constructor;
   const { addEventListener, dispatchEvent } = listening;
   const inherits = !Object.hasOwn(listening, "addEventListener");
   const native = Object.getOwnPropertyDescriptors(prototype);
