@@ -261,6 +261,8 @@ export function patchXhr(window, gate) {
       unheard = undefined;
       isRepeated = true;
       silently(() => {
+        // Whoever counts what is under way, as zone.js does, hears of the end of the first try.
+        apply(next.abort, xhr, []);
         apply(next.open, xhr, [method, url, true]);
         // Somebody heard of that before us, and opened another one.
         if (isOver) return;

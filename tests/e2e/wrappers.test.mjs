@@ -244,3 +244,43 @@ test("another Promise is put in the place of the native one before install(): fe
   }, server.origin);
   assert.deepEqual(statuses, [200, 200, 200]);
 });
+
+test("a library that counts what is under way comes to zero, also after a repetition", async (t) => {
+  const server = await startXhrServer();
+  t.after(server.close);
+  const { page } = await stage(t, { connect: [server.origin] });
+  const counts = await page.run(async (kit, origin) => {
+    const { makeWard, request, states } = await import("/xhr.js");
+    const ward = await makeWard(kit, origin);
+    // As zone.js does it: a task begins with send(), and ends with readyState 4 or abort().
+    const proto = XMLHttpRequest.prototype;
+    const { send, abort } = proto;
+    const tasks = new Set();
+    const newest = new WeakMap();
+    proto.send = function (...args) {
+      const { task, end } = newest.get(this) ?? {};
+      if (task) this.removeEventListener("readystatechange", end);
+      const made = { task: {}, end: () => this.readyState === 4 && tasks.delete(made.task) };
+      tasks.add(made.task);
+      newest.set(this, made);
+      EventTarget.prototype.addEventListener.call(this, "readystatechange", made.end);
+      return send.apply(this, args);
+    };
+    proto.abort = function () {
+      tasks.delete(newest.get(this)?.task);
+      return abort.call(this);
+    };
+    ward.install({ xhr: true });
+    const counts = [];
+    for (const state of Object.values(states)) {
+      state(ward);
+      const { status } = await request(`${origin}/v1/data`, { method: "POST", body: "tea" });
+      counts.push([status, tasks.size]);
+    }
+    ward.close();
+    Object.assign(proto, { send, abort });
+    return counts;
+  }, server.origin);
+  assert.deepEqual(counts, [[200, 0], [200, 0], [200, 0]]);
+  assert.equal(server.requests.length, 4);
+});
