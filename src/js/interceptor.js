@@ -1,5 +1,5 @@
 import { TokenWardError } from "./errors.js";
-import { Object, Promise, Proxy, apply, monotonicClock } from "./natives.js";
+import { Object, Proxy, apply, monotonicClock } from "./natives.js";
 import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
 
 // Answers of Core.authorize().
@@ -11,8 +11,6 @@ export const ANY_TOKEN = -1;
 
 /** A refused request that this module did not send. */
 export const NOT_REPEATABLE = { request: { flags: NOT_REPLAYABLE } };
-
-const { then } = Promise.prototype;
 
 /** How many URLs are remembered, lest an app of a million of them keeps them all. */
 const MAX_KNOWN = 500;
@@ -88,7 +86,7 @@ export function intercept(next, gate, realm, free) {
 function authorised(call, authorization, stamp) {
   const { next, receiver, realm, request } = call;
   const answer = apply(next, receiver, request.send(authorization));
-  return apply(then, realm.Promise.resolve(answer), [
+  return apply(realm.then, realm.Promise.resolve(answer), [
     (response) => (isRefusal(response) ? refused(call, stamp, response) : response),
   ]);
 }

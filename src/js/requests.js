@@ -1,5 +1,5 @@
 import { buffered, lasting } from "./body.js";
-import { Object, Proxy, Request, URL, apply, indexOf, requestUrl, slice, startsWith } from "./natives.js";
+import { Object, Proxy, Request, URL, apply, indexOf, requestHeaders, requestUrl, slice, startsWith, urlHref } from "./natives.js";
 
 // Flags of Core.authorize().
 export const OWN_AUTHORIZATION = 1;
@@ -31,9 +31,8 @@ export function readInput(input) {
 export function parse(target, { window }) {
   if (typeof target !== "string") return apply(requestUrl, target, []);
   try {
-    return (
-      /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href)
-    ).href;
+    const url = /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href);
+    return apply(urlHref, url, []);
   } catch {
     return null;
   }
@@ -115,7 +114,8 @@ export function prepare(target, href, init, realm) {
         const record = { __proto__: null };
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = authorization;
-        copy.headers = record;
+        // Not by an assignment, which a setter of Object.prototype would get.
+        return [href, { ...copy, headers: record }];
       }
       return [href, copy];
     },
@@ -140,8 +140,8 @@ function prepareRequest(given, realm) {
       (oneShot ? NOT_REPLAYABLE : 0),
     signal,
     send(authorization, last) {
-      const one = bare || oneShot || last ? sent : sent.clone();
-      if (authorization !== undefined) one.headers.set(AUTHORIZATION, authorization);
+      const one = bare || oneShot || last ? sent : apply(realm.cloneRequest, sent, []);
+      if (authorization !== undefined) apply(realm.setHeader, apply(requestHeaders, one, []), [AUTHORIZATION, authorization]);
       return [one];
     },
     hold: () => held,
