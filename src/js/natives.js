@@ -55,14 +55,13 @@ export const requestUrl = getter(Request, "url");
 
 /** The built-ins of a window, which may be a frame's: what `fetch` takes and gives is of its own realm. */
 export const realmOf = (window) => {
-  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, ReadableStream, Request, URLSearchParams } = window;
+  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, Request, URLSearchParams } = window;
   return {
     window,
     ArrayBuffer,
     Blob,
     Headers,
     Promise,
-    ReadableStream,
     Request,
     URLSearchParams,
     eachHeader: Headers.prototype.forEach,

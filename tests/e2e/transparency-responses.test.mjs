@@ -1,4 +1,5 @@
 // What comes back: answers, redirects, opaque and failed ones, and other schemes.
+import { pulled } from "./harness/differences.mjs";
 import { ALL, OURS, transparent } from "./harness/transparency.mjs";
 
 const get = (fetch, url) => fetch(url);
@@ -79,6 +80,7 @@ transparent("a redirect that", {
   "has a body of a stream": {
     run: (fetch, url, t) => fetch(url, { method: "POST", body: t.stream("leaves"), duplex: "half" }),
     answer: { status: 307, to: "/open/ID/landed" },
+    differs: pulled,
   },
 });
 
