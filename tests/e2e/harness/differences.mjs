@@ -26,11 +26,23 @@ export const later = {
   check: rejected((native, patched) => patched > native),
 };
 
+/** An abort right after the call, which WebKit tells in a task. */
 export const sooner = {
   engines: ["webkit"],
   targets: ["waiting"],
   why: "told at once, since nothing was sent yet",
   check: rejected((native, patched) => patched < native),
+};
+
+/** What was sent, WebKit ends with an `AbortError` of its own. */
+export const reasoned = {
+  ...sooner,
+  why: `${sooner.why}, and with the app's own reason`,
+  check(native, patched) {
+    assert.equal(native.outcome.settled.rejected.name, "AbortError");
+    assert.deepEqual(patched.outcome, { settled: { rejected: "the very error" } });
+    sooner.check(native, { ...patched, outcome: native.outcome });
+  },
 };
 
 /** Where streams can be sent: others make a string of one, or nothing. */
