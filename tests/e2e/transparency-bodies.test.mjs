@@ -264,6 +264,15 @@ transparent("the app changes right after the call", {
       body.fill(1);
       return answer;
     },
-    differs: followed,
+    differs: followed(new Uint8Array(300).fill(1)),
+  },
+  "a Request's URLSearchParams": {
+    run: (fetch, url) => {
+      const body = new URLSearchParams("a=1");
+      const answer = fetch(new Request(url, { method: "POST", body }));
+      body.set("a", "2");
+      return answer;
+    },
+    differs: followed("a=2"),
   },
 });
