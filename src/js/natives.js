@@ -57,14 +57,13 @@ export const urlHref = getter(URL, "href");
 
 /** The built-ins of a window, which may be a frame's: what `fetch` takes and gives is of its own realm. */
 export const realmOf = (window) => {
-  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, ReadableStream, Request, URLSearchParams } = window;
+  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, Request, URLSearchParams } = window;
   return {
     window,
     ArrayBuffer,
     Blob,
     Headers,
     Promise,
-    ReadableStream,
     Request,
     URLSearchParams,
     then: Promise.prototype.then,

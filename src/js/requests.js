@@ -84,7 +84,6 @@ export function prepare(target, href, init, realm) {
   const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
   if (typeof target !== "string") return made(init);
   const copy = {};
-  let oneShot = false;
   const names = initMembers();
   for (let at = 0; init && at < names.length; at += 1) {
     const name = names[at];
@@ -92,19 +91,16 @@ export function prepare(target, href, init, realm) {
     if (value === undefined) continue;
     copy[name] = value;
     const settled = settle(name, value, realm);
-    if (settled === undefined && name === "body" && value instanceof realm.ReadableStream && !names.includes("duplex")) {
-      // What an engine that knows no streams makes of one is its own affair.
-      oneShot = true;
-    } else if (settled === undefined) {
+    if (settled === undefined) {
       return made(new Proxy(copy, { get: (_, other) => (names.indexOf(other) > at ? init[other] : copy[other]) }));
     }
-    copy[name] = settled ?? value;
+    copy[name] = settled;
   }
   const { method = "GET", headers, body, signal } = copy;
   if (body != null && /^(GET|HEAD)$/i.test(method)) return made(copy);
-  const request = {
+  return {
     method,
-    flags: (headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) | (oneShot ? NOT_REPLAYABLE : 0),
+    flags: headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0,
     signal,
     send(authorization, last) {
       if (authorization !== undefined) {
@@ -120,9 +116,8 @@ export function prepare(target, href, init, realm) {
       return [href, copy];
     },
     /** For a request that has to wait: what is wrong with it shows at once, and its body is taken now. */
-    hold: () => (oneShot ? request : made(copy)),
+    hold: () => made(copy),
   };
-  return request;
 }
 
 function prepareRequest(given, realm) {
@@ -131,7 +126,7 @@ function prepareRequest(given, realm) {
   const takesStreams = initMembers().includes("duplex");
   const request = bare || !takesStreams ? given : buffered(given, realm);
   const oneShot = !request;
-  const sent = request ?? given;
+  let sent = request ?? given;
   const held = {
     method,
     flags:
@@ -140,7 +135,9 @@ function prepareRequest(given, realm) {
       (oneShot ? NOT_REPLAYABLE : 0),
     signal,
     send(authorization, last) {
-      const one = bare || oneShot || last ? sent : apply(realm.cloneRequest, sent, []);
+      const one = sent;
+      // WebKit refuses one made from a stream, but not its clone.
+      if (!bare && !oneShot && !last) sent = apply(realm.cloneRequest, one, []);
       if (authorization !== undefined) apply(realm.setHeader, apply(requestHeaders, one, []), [AUTHORIZATION, authorization]);
       return [one];
     },
