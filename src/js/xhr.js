@@ -14,6 +14,7 @@ import {
 } from "./natives.js";
 import { patch, unpatch } from "./patches.js";
 import { NOT_REPLAYABLE, OWN_AUTHORIZATION, parse } from "./requests.js";
+import { nextTask } from "./task.js";
 
 const EVENTS = ["readystatechange", "loadstart", "progress", "abort", "error", "load", "timeout", "loadend"];
 
@@ -253,7 +254,8 @@ export function patchXhr(window, gate) {
         const of = (member) => member && ((...args) => apply(member, blank, args));
         define(name, value ? { value: of(value) } : { get: of(get), set: of(set) });
       }
-      wait(refused, (code) => (code === SEND ? repeat() : reveal()), reveal);
+      // Chromium tells less of what is sent again in the task in which it has told of headers.
+      nextTask(() => wait(refused, (code) => (code === SEND ? repeat() : reveal()), reveal));
     }
 
     function repeat() {
