@@ -32,7 +32,8 @@ export function intercept(next, gate, realm, free) {
   function ruleOf(core, href, key) {
     // Lists hold http: and https: only.
     const rule = /^http/.test(href) ? core.findRule(href) : -1;
-    if (key !== undefined) {
+    // What cannot be parsed may be too long, which says nothing about others.
+    if (key !== undefined && href) {
       if ((count += 1) > MAX_KNOWN) {
         known = { __proto__: null };
         count = 1;

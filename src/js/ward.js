@@ -106,7 +106,7 @@ export class TokenWard extends EventTarget {
     failed: (error) => this.#failed(error),
   };
   #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
-  /** By the window that is patched. */
+  /** By the window that is patched. A frame that was removed is not kept for longer than up to the next install(). */
   #patches = new Map();
   /** The request whose refusal Core is told of. */
   #refused;
@@ -233,6 +233,7 @@ export class TokenWard extends EventTarget {
   install(options) {
     const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
+    for (const known of this.#patches.keys()) if (known.closed) this.#patches.delete(known);
     let found = this.#patches.get(window);
     const realm = identityOf(window);
     if (found?.realm !== realm) {
