@@ -85,6 +85,17 @@ let callback;
 /** A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype. */
 const identityOf = (window) => Object.getPrototypeOf(window);
 
+/** What there is for a window, made anew once another page is in it. */
+function ofWindow(all, window, make) {
+  let found = all.get(window);
+  const realm = identityOf(window);
+  if (found?.realm !== realm) {
+    found = { realm, ...make(found) };
+    all.set(window, found);
+  }
+  return found;
+}
+
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
 
@@ -118,8 +129,8 @@ export class TokenWard extends EventTarget {
   #tabs;
   /** By the window that they lend for. */
   #lenders = new Map();
-  #restoring;
-  #handling;
+  /** What may yet find a session: `restore` and `handle`. */
+  #busy = {};
   #user = null;
   /** The token set that `#user` was read with. */
   #userStamp;
@@ -205,7 +216,7 @@ export class TokenWard extends EventTarget {
   }
 
   handleCallback() {
-    return (this.#handling ??= this.#handle().finally(() => (this.#handling = undefined)));
+    return this.#once("handle", () => this.#handle());
   }
 
   async #handle() {
@@ -223,7 +234,7 @@ export class TokenWard extends EventTarget {
   }
 
   restore() {
-    return (this.#restoring ??= this.#restore().finally(() => (this.#restoring = undefined)));
+    return this.#once("restore", () => this.#restore());
   }
 
   get fetch() {
@@ -234,14 +245,11 @@ export class TokenWard extends EventTarget {
     const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
     for (const known of this.#patches.keys()) if (known.closed) this.#patches.delete(known);
-    let found = this.#patches.get(window);
-    const realm = identityOf(window);
-    if (found?.realm !== realm) {
+    const found = ofWindow(this.#patches, window, () => {
       const gate = { ...this.#gate };
-      found = { realm, gate };
       patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
-      this.#patches.set(window, found);
-    }
+      return { gate };
+    });
     if (xhr) found.unpatchXhr ??= patchXhr(window, found.gate);
     return this;
   }
@@ -284,19 +292,18 @@ export class TokenWard extends EventTarget {
   async connectServiceWorker(options) {
     const { window = globalThis, name = "" } = readConnection(options);
     const timeoutMs = this.#alive().step(TIMEOUT_MS);
-    let found = this.#lenders.get(window);
-    const realm = identityOf(window);
-    if (found?.realm !== realm) {
+    const { lender } = ofWindow(this.#lenders, window, (last) => {
+      last?.lender.close();
       const ward = {
-        look: () => this.#core?.step(LEND, ANY_TOKEN),
+        look: () => this.#core.step(LEND, ANY_TOKEN) ?? (this.#underWay() ? true : null),
         lend: (after) => this.#lend(after),
-        mark: () => [this.#core?.stamp(), this.user],
+        user: () => this.user,
         heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
       };
-      found = { realm, lender: new Lender(window, name, ward) };
-      this.#lenders.set(window, found);
-    }
-    await found.lender.connect(this.#closing.signal, timeoutMs);
+      return { lender: new Lender(window, name, ward) };
+    });
+    if (lender.name !== name) throw invalid("invalid_option", "name must be the one that this window was connected by");
+    await lender.connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
@@ -367,17 +374,41 @@ export class TokenWard extends EventTarget {
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
   }
 
-  /** The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in. */
+  /** Begins, or joins what is under way. */
+  #once(what, begin) {
+    if (!this.#busy[what]) {
+      this.#busy[what] = begin().finally(() => {
+        this.#busy[what] = undefined;
+        this.#tell();
+      });
+      this.#tell();
+    }
+    return this.#busy[what];
+  }
+
+  #underWay() {
+    return this.#busy.handle ?? this.#busy.restore;
+  }
+
+  /**
+   * The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in, or not in the
+   * session that this began in.
+   */
   async #lend(after, signal) {
     const since = monotonicClock();
-    // A sign-in that is under way will say more.
-    await (this.#handling ?? this.#restoring)?.catch(() => {});
+    // Where nobody is signed in, a sign-in that is under way will say more.
+    for (let busy; !this.signedIn && (busy = this.#underWay()); ) await busy.catch(() => {});
     signal?.throwIfAborted();
     for (;;) {
       const loan = this.#alive().step(LEND, after);
-      if (loan !== true) return loan;
-      after = await this.#gate.wait(after, since, signal);
+      if (!loan || loan.access_token) return loan;
+      after = await this.#gate.wait(loan.mark, since, signal);
     }
+  }
+
+  /** Tells the service workers what there is now. */
+  #tell() {
+    for (const { lender } of this.#lenders.values()) lender.tell();
   }
 
   /** Tells the app; `refused` is the request that it is about. */
@@ -386,7 +417,7 @@ export class TokenWard extends EventTarget {
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
-    for (const { lender } of this.#lenders.values()) lender.tell();
+    this.#tell();
     this.dispatchEvent(Object.assign(event, detail));
   }
 
@@ -457,7 +488,7 @@ export class TokenWard extends EventTarget {
       (epoch, number) => this.#tabs.lock(epoch, number, true),
       (_, number) => this.#tabs.unlock(number),
       () =>
-        Promise.resolve(this.#restoring)
+        Promise.resolve(this.#busy.restore)
           .then(() => this.restore())
           .catch(() => {}),
     ];
