@@ -1,5 +1,6 @@
 import { TokenWardError, invalid } from "./errors.js";
-import { Math, Object, Promise, Set, WeakMap, apply, clearTimeout, setTimeout } from "./natives.js";
+import { Map, Math, Object, Promise, Set, WeakMap, apply, clearTimeout, setTimeout } from "./natives.js";
+import { ofWindow } from "./windows.js";
 
 const prototypeOf = (window, name) => window[name]?.prototype ?? {};
 const controller = Object.getOwnPropertyDescriptor(prototypeOf(globalThis, "ServiceWorkerContainer"), "controller")?.get;
@@ -12,7 +13,7 @@ const taken = new WeakMap();
 export const FORWARDED = ["stepup", "insufficientscope"];
 
 /** Lends a window's access token to the service worker that controls it, and to nobody else. */
-export class Lender {
+class Lender {
   name;
   /** Sessions are numbered by each ward for itself. */
   #id = Math.random();
@@ -110,5 +111,34 @@ export class Lender {
     this.#names.delete(this.name);
     this.#workers?.removeEventListener("message", this.#listen);
     this.#workers?.removeEventListener("controllerchange", this.#tell);
+  }
+}
+
+/** A ward's, one for each window. */
+export class Lenders {
+  #all = new Map();
+  #ward;
+
+  /** See the constructor of Lender. */
+  constructor(ward) {
+    this.#ward = ward;
+  }
+
+  of(window, name) {
+    const { lender } = ofWindow(this.#all, window, (last) => {
+      last?.lender.close();
+      return { lender: new Lender(window, name, this.#ward) };
+    });
+    if (lender.name !== name) throw invalid("invalid_option", "name must be the one that this window was connected by");
+    return lender;
+  }
+
+  tell() {
+    for (const { lender } of this.#all.values()) lender.tell();
+  }
+
+  close() {
+    for (const { lender } of this.#all.values()) lender.close();
+    this.#all.clear();
   }
 }

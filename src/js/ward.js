@@ -2,7 +2,7 @@ import { Core } from "tokenward-core";
 import { TokenWardError, asked, invalid } from "./errors.js";
 import { ANY_TOKEN, NOT_REPEATABLE, again, intercept } from "./interceptor.js";
 import { part } from "./jws.js";
-import { Lender } from "./lender.js";
+import { Lenders } from "./lender.js";
 import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
@@ -30,7 +30,7 @@ import {
 import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
 import { patch, unpatch } from "./patches.js";
 import { post } from "./post.js";
-import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
+import { answerTo, isAt, relay, scopeOf, takeAnswer } from "./relay.js";
 import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
@@ -51,6 +51,7 @@ import {
   WAIT,
 } from "./steps.js";
 import { Tabs } from "./tabs.js";
+import { ofWindow } from "./windows.js";
 import { patchXhr } from "./xhr.js";
 
 // Outcomes of a wait, as Core's host gets them.
@@ -72,29 +73,8 @@ const TOO_LARGE = 2;
 const CALLBACK_REJECTED = 3;
 const CALLBACK_RESOLVED = 4;
 
-/** Whether this page is at that URL, whatever its query. */
-const isAt = (url) => {
-  if (!url || !location) return false;
-  const { origin, pathname } = new URL(url);
-  return location.origin === origin && location.pathname === pathname;
-};
-
 /** The authorization response that the page's address held. */
 let callback;
-
-/** A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype. */
-const identityOf = (window) => Object.getPrototypeOf(window);
-
-/** What there is for a window, made anew once another page is in it. */
-function ofWindow(all, window, make) {
-  let found = all.get(window);
-  const realm = identityOf(window);
-  if (found?.realm !== realm) {
-    found = { realm, ...make(found) };
-    all.set(window, found);
-  }
-  return found;
-}
 
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
@@ -127,8 +107,12 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #tabs;
-  /** By the window that they lend for. */
-  #lenders = new Map();
+  #lenders = new Lenders({
+    look: () => this.#core.step(LEND, ANY_TOKEN) ?? (this.#underWay() ? true : null),
+    lend: (after) => this.#lend(after),
+    user: () => this.user,
+    heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
+  });
   /** What may yet find a session: `restore` and `handle`. */
   #busy = {};
   #user = null;
@@ -244,7 +228,6 @@ export class TokenWard extends EventTarget {
   install(options) {
     const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
-    for (const known of this.#patches.keys()) if (known.closed) this.#patches.delete(known);
     const found = ofWindow(this.#patches, window, () => {
       const gate = { ...this.#gate };
       patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
@@ -265,8 +248,7 @@ export class TokenWard extends EventTarget {
       }
     }
     this.#patches.clear();
-    for (const { lender } of this.#lenders.values()) lender.close();
-    this.#lenders.clear();
+    this.#lenders.close();
     return this;
   }
 
@@ -292,18 +274,7 @@ export class TokenWard extends EventTarget {
   async connectServiceWorker(options) {
     const { window = globalThis, name = "" } = readConnection(options);
     const timeoutMs = this.#alive().step(TIMEOUT_MS);
-    const { lender } = ofWindow(this.#lenders, window, (last) => {
-      last?.lender.close();
-      const ward = {
-        look: () => this.#core.step(LEND, ANY_TOKEN) ?? (this.#underWay() ? true : null),
-        lend: (after) => this.#lend(after),
-        user: () => this.user,
-        heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
-      };
-      return { lender: new Lender(window, name, ward) };
-    });
-    if (lender.name !== name) throw invalid("invalid_option", "name must be the one that this window was connected by");
-    await lender.connect(this.#closing.signal, timeoutMs);
+    await this.#lenders.of(window, name).connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
@@ -379,9 +350,9 @@ export class TokenWard extends EventTarget {
     if (!this.#busy[what]) {
       this.#busy[what] = begin().finally(() => {
         this.#busy[what] = undefined;
-        this.#tell();
+        this.#lenders.tell();
       });
-      this.#tell();
+      this.#lenders.tell();
     }
     return this.#busy[what];
   }
@@ -406,18 +377,13 @@ export class TokenWard extends EventTarget {
     }
   }
 
-  /** Tells the service workers what there is now. */
-  #tell() {
-    for (const { lender } of this.#lenders.values()) lender.tell();
-  }
-
   /** Tells the app; `refused` is the request that it is about. */
   #emit(name, detail, refused) {
     const event = new CustomEvent(name, { detail: Object.freeze(detail) });
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
-    this.#tell();
+    this.#lenders.tell();
     this.dispatchEvent(Object.assign(event, detail));
   }
 
