@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokenward::engine::event::Reason;
 use tokenward::engine::oauth::dpop::{Nonces, jwk, proof};
 use tokenward::engine::oauth::response::{Member, TOKEN_TYPE, TokenAnswer};
-use tokenward::engine::requests::Loan;
 use tokenward::engine::session::Settled;
 use tokenward::engine::{Refused, Repeat, Request};
 
@@ -116,7 +115,7 @@ fn a_bound_token_goes_by_its_own_scheme() {
     let mut world = signed_in();
     let header = world.engine.authorization().expect("signed in");
     assert_eq!(header.expose(), "DPoP access-1");
-    let Loan::Token { access, .. } = world.engine.lend(None, world.now) else { panic!("there is one") };
+    let (access, _) = world.engine.lend(None, world.now).and_then(|loan| loan.token).expect("there is one");
     assert_eq!((access.token_type(), access.is_bound()), ("DPoP", true));
     world.drain();
 }

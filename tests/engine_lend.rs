@@ -5,23 +5,29 @@ mod common;
 
 use common::*;
 use tokenward::engine::requests::Loan;
-use tokenward::engine::session::{Permit, Settled};
+use tokenward::engine::session::{Permit, Settled, Stamp};
 
-fn lend(world: &mut World) -> Loan {
-    let now = world.now;
-    let loan = world.engine.lend(None, now);
+fn lend(world: &mut World) -> Option<Loan> {
+    lend_after(world, None)
+}
+
+fn lend_after(world: &mut World, after: Option<Stamp>) -> Option<Loan> {
+    let loan = world.engine.lend(after, world.now);
     world.drain();
     loan
 }
 
-fn lent(loan: Loan) -> (String, Option<u64>) {
-    match loan {
-        Loan::Token { access, expires_in_ms } => {
-            let header = access.authorization();
-            (header.expose().trim_start_matches("Bearer ").into(), expires_in_ms)
-        }
-        other => panic!("{other:?}"),
-    }
+fn lent(loan: Option<Loan>) -> (String, Option<u64>) {
+    let (access, expires_in_ms) = loan.and_then(|loan| loan.token).expect("a token");
+    let header = access.authorization();
+    (header.expose().trim_start_matches("Bearer ").into(), expires_in_ms)
+}
+
+/// What to wait after.
+fn waits(loan: Option<Loan>) -> Stamp {
+    let loan = loan.expect("a session");
+    assert_eq!(loan.token, None);
+    loan.stamp
 }
 
 #[test]
@@ -34,42 +40,46 @@ fn what_is_lent_is_good_for_as_long_as_it_may_be_sent() {
     assert_eq!(lent(lend(&mut world)).1, Some(lifetime - 1_000));
     // Not a moment longer than a request of the ward's own could have it.
     world.now = world.now.plus(lifetime - 1_001);
-    assert!(matches!(world.engine.lend(None, world.now), Loan::Token { expires_in_ms: Some(1), .. }));
+    assert_eq!(lent(world.engine.lend(None, world.now)).1, Some(1));
     world.now = world.now.plus(1);
-    assert_eq!(lend(&mut world), Loan::Wait);
+    waits(lend(&mut world));
 }
 
 #[test]
 fn nobody_signed_in_has_nothing_to_lend() {
     let mut world = World::new(options());
-    assert_eq!(lend(&mut world), Loan::Nothing);
+    assert_eq!(lend(&mut world), None);
     let mut world = World::signed_in(options());
     world.sign_out();
-    assert_eq!(lend(&mut world), Loan::Nothing);
+    assert_eq!(lend(&mut world), None);
 }
 
 #[test]
 fn whoever_had_this_token_refused_waits_for_a_newer_one() {
     let mut world = World::signed_in(options());
     let stamp = world.engine.stamp();
-    let loan = world.engine.lend(Some(stamp), world.now);
-    assert_eq!(loan, Loan::Wait);
-    world.drain();
+    assert_eq!(waits(lend_after(&mut world, Some(stamp))), stamp);
     let waiter = world.wait(Some(stamp));
     world.answer(renewed("second", None));
     assert_eq!(world.settled_as(waiter), Some(Settled::Ready(stamp)));
-    let now = world.now;
-    assert_eq!(lent(world.engine.lend(Some(stamp), now)).0, "second");
+    assert_eq!(lent(lend_after(&mut world, Some(stamp))).0, "second");
 }
 
 #[test]
-fn a_token_of_a_session_that_ended_is_no_reason_to_wait() {
+fn what_was_waited_for_in_one_session_is_never_the_nexts() {
     let mut world = World::signed_in(options());
-    let stamp = world.engine.stamp();
+    world.pass(3_600_000);
+    let after = waits(lend(&mut world));
     world.sign_out();
+    assert_eq!(lend_after(&mut world, Some(after)), None);
     world.set_tokens(response("another", None));
-    let now = world.now;
-    assert_eq!(lent(world.engine.lend(Some(stamp), now)).0, "another");
+    assert_eq!(lend_after(&mut world, Some(after)), None);
+    // Nor if the next one came before the wait began.
+    let waiter = world.wait(Some(after));
+    assert_eq!(world.settled_as(waiter), Some(Settled::SignedOut));
+    let loan = lend(&mut world).expect("signed in");
+    assert_eq!(loan.stamp, world.engine.stamp());
+    assert_eq!(lent(Some(loan)).0, "another");
 }
 
 #[test]

@@ -84,7 +84,10 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
     }
 
     if options.flag("dpop") && options.flag("dangerouslyExposeAccessToken") {
-        return broken("dangerouslyExposeAccessToken", "must not be set with dpop: a token without its key is of no use");
+        return broken(
+            "dangerouslyExposeAccessToken",
+            "must not be set with dpop: a token without its key is of no use",
+        );
     }
 
     let mut resources = Resources::default();

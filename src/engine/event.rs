@@ -3,7 +3,6 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::engine::failure::Cause;
-use crate::engine::requests::Loan;
 
 /// A value on its way to JavaScript.
 ///
@@ -70,23 +69,6 @@ impl Fields {
 
     fn flag(&mut self, name: &'static str, flag: bool) {
         self.add(name, Value::Flag(flag));
-    }
-}
-
-impl From<Loan> for Value {
-    /// As a token endpoint would answer; `true`: wait for it.
-    fn from(loan: Loan) -> Self {
-        match loan {
-            Loan::Token { access, expires_in_ms } => {
-                let mut fields = Fields::default();
-                fields.add("access_token", Self::Text(access.expose().into()));
-                fields.name("token_type", access.token_type());
-                fields.number("expires_in", expires_in_ms.map(|ms| ms as f64 / 1000.0));
-                Self::Record(fields.0)
-            }
-            Loan::Wait => Self::Flag(true),
-            Loan::Nothing => Self::Null,
-        }
     }
 }
 

@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// See [`Session::lend`].
-    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Loan {
+    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Option<Loan> {
         self.session.lend(after, now)
     }
 

@@ -15,20 +15,13 @@ const DISTRUST_MS: u64 = 300_000;
 const MAX_REFUSALS: u32 = 20;
 const REFUSALS_MS: u64 = 60_000;
 
-/// What there is to lend.
+/// What a session has to lend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Loan {
-    /// The current access token.
-    Token {
-        /// The token itself.
-        access: AccessToken,
-        /// How long it may be sent; `None` if nobody knows.
-        expires_in_ms: Option<u64>,
-    },
-    /// Not yet: wait like a request.
-    Wait,
-    /// Nobody is signed in.
-    Nothing,
+pub struct Loan {
+    /// Which token it is, or which one to [`Session::wait`] for a newer one of.
+    pub stamp: Stamp,
+    /// The current access token, and for how long it may be sent, if that is known. `None`: not yet, wait like a request.
+    pub token: Option<(AccessToken, Option<u64>)>,
 }
 
 impl Session {
@@ -59,16 +52,15 @@ impl Session {
     }
 
     /// The access token for somebody else's requests, once [`Self::permit`] lets it go: what a service worker borrows or a
-    /// ticket is. `after` of a session that has ended says nothing.
-    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Loan {
-        let after = after.filter(|after| after.epoch == self.epoch);
+    /// ticket is. `None`: nobody is signed in, or not in the session of `after` any more.
+    pub fn lend(&mut self, after: Option<Stamp>, now: Moment) -> Option<Loan> {
         match (self.permit(after, false, now), &self.tokens) {
             (Permit::Go, Some(Tokens { access: Some(access), unusable, .. })) => {
                 let expires_in_ms = (*unusable != Moment::NEVER).then(|| unusable.remaining_ms(now));
-                Loan::Token { access: access.clone(), expires_in_ms }
+                Some(Loan { stamp: self.stamp(), token: Some((access.clone(), expires_in_ms)) })
             }
-            (Permit::Wait, _) => Loan::Wait,
-            _ => Loan::Nothing,
+            (Permit::Wait, _) => Some(Loan { stamp: after.unwrap_or(self.before_first()), token: None }),
+            _ => None,
         }
     }
 
@@ -84,7 +76,7 @@ impl Session {
     /// Lets a request wait, after [`Self::permit`] said so. `since_mono_ms` is when it began to.
     pub fn wait(&mut self, after: Option<Stamp>, since_mono_ms: u64) -> WaiterId {
         let id = self.next_id();
-        let after = after.unwrap_or(Stamp { epoch: self.epoch, generation: 0 });
+        let after = after.unwrap_or(self.before_first());
         if self.tokens.is_none() || after.epoch != self.epoch {
             // A listener signed out in the meantime.
             self.outputs.push(Output::Settle(id, Settled::SignedOut));

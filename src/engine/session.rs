@@ -187,6 +187,11 @@ impl Session {
         Stamp { epoch: self.epoch, generation: self.generation }
     }
 
+    /// What every token of this session is newer than.
+    pub(super) fn before_first(&self) -> Stamp {
+        Stamp { epoch: self.epoch, generation: 0 }
+    }
+
     /// The `Authorization` header's value.
     pub fn authorization(&self) -> Option<Secret> {
         self.tokens.as_ref()?.access.as_ref().map(AccessToken::authorization)

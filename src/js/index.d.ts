@@ -58,6 +58,11 @@ export interface SessionOptions {
   url: string;
   /** Ends the session: 200 or 204. Without it {@link TokenWard.signOut} reports `session` as not revoked. Same origin. */
   signOutUrl?: string;
+  /**
+   * With {@link TokenWardOptions.dpop}: the authorization server's token endpoint, which the proofs are for that the backend
+   * passes on. Default: `url`. Absolute `https:` URL.
+   */
+  tokenEndpoint?: string;
 }
 
 /**
@@ -327,7 +332,10 @@ export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
 export interface ConnectOptions {
   /** A frame of the page's own origin that has no ward, and loads with this page's tokens. Default: the page itself. */
   window?: Window;
-  /** Which `authorizeRequests()` of the worker lends from this ward, where a page has several. Default: the one without a name. */
+  /**
+   * Which `authorizeRequests()` of the worker lends from this ward, where a page has several; one for each window. Default: the
+   * one without a name.
+   */
   name?: string;
 }
 
@@ -510,19 +518,20 @@ export class TokenWard extends EventTarget {
    * @param options.method the request's. Default `GET`
    * @param options.signal gives up waiting
    * @throws {TypeError} `invalid_option`: it is not allowed, or `url` is not covered
-   * @throws {TokenWardError} `signed_out`, `token_unavailable`, `closed`
+   * @throws {TokenWardError} `signed_out`, also if another session began meanwhile; `token_unavailable`, `closed`
    */
   ticket(url: string, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
 
   /**
    * Lends the access token to the page's service worker, whose script calls `authorizeRequests()` of
    * `tokenward/service-worker`, and which the app has registered. Resolves when what the page asks for from now on is
-   * authorised there; a page that the worker does not control yet (the first load, a forced reload) is taken over. A worker
-   * that was stopped or replaced gets the token again by itself. {@link close} and {@link uninstall} end it.
+   * authorised there, or waits there: for a token, or for {@link restore} and {@link handleCallback} where they are under way. A
+   * page that the worker does not control yet (the first load, a forced reload) is taken over. A worker that was stopped or
+   * replaced gets the token again by itself. {@link close} and {@link uninstall} end it.
    *
    * Security: only the worker that controls the page gets the token, no refresh token is ever lent, and the worker keeps it
    * in memory.
-   * @throws {TypeError} `invalid_option`: names the key
+   * @throws {TypeError} `invalid_option`: names the key; `name` is another ward's, or not the one of this window's first call
    * @throws {TokenWardError} `service_worker_unavailable`: none of tokenward's was active within `requestTimeoutSeconds`;
    * `closed`
    */

@@ -1,5 +1,5 @@
 import { TokenWardError } from "./errors.js";
-import { Object, Promise, Proxy, apply, monotonicClock } from "./natives.js";
+import { Object, Proxy, apply, monotonicClock } from "./natives.js";
 import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
 import { NONCE } from "./steps.js";
 
@@ -15,8 +15,6 @@ export const ANY_TOKEN = -1;
 
 /** A refused request that this module did not send. */
 export const NOT_REPEATABLE = { request: { flags: NOT_REPLAYABLE } };
-
-const { then } = Promise.prototype;
 
 /** How many URLs are remembered, lest an app of a million of them keeps them all. */
 const MAX_KNOWN = 500;
@@ -38,7 +36,8 @@ export function intercept(next, gate, realm, free) {
   function ruleOf(core, href, key) {
     // Lists hold http: and https: only.
     const rule = /^http/.test(href) ? core.findRule(href) : -1;
-    if (key !== undefined) {
+    // What cannot be parsed may be too long, which says nothing about others.
+    if (key !== undefined && href) {
       if ((count += 1) > MAX_KNOWN) {
         known = { __proto__: null };
         count = 1;
@@ -101,7 +100,7 @@ export const isBound = ({ authorization }) => authorization[0] === "D";
 function authorised(call, credentials) {
   const { next, receiver, realm, request } = call;
   const answer = apply(next, receiver, request.send(credentials));
-  return apply(then, realm.Promise.resolve(answer), [
+  return apply(realm.then, realm.Promise.resolve(answer), [
     (response) => {
       heard(call, credentials, response);
       return isRefusal(response) ? refused(call, credentials.stamp, response, 0) : response;

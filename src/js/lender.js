@@ -1,5 +1,6 @@
 import { TokenWardError, invalid } from "./errors.js";
-import { Object, Promise, Set, WeakMap, apply, clearTimeout, setTimeout } from "./natives.js";
+import { Map, Math, Object, Promise, Set, WeakMap, apply, clearTimeout, setTimeout } from "./natives.js";
+import { ofWindow } from "./windows.js";
 
 const prototypeOf = (window, name) => window[name]?.prototype ?? {};
 const controller = Object.getOwnPropertyDescriptor(prototypeOf(globalThis, "ServiceWorkerContainer"), "controller")?.get;
@@ -12,35 +13,37 @@ const taken = new WeakMap();
 export const FORWARDED = ["stepup", "insufficientscope"];
 
 /** Lends a window's access token to the service worker that controls it, and to nobody else. */
-export class Lender {
+class Lender {
+  name;
+  /** Sessions are numbered by each ward for itself. */
+  #id = Math.random();
   #workers;
-  #name;
   #names;
   #ward;
   #closed;
   #connected = new Set();
-  #listen = ({ data }) => this.#heard(data);
+  #listen = ({ data, source }) => this.#heard(data ?? {}, source);
   #tell = () => this.tell();
 
   /**
    * @param name which of the worker's lists it is for
-   * @param ward `look()`: the token that there is, null if nobody is signed in, true if it is not good now; `lend(after)`:
-   * waits until there is one, newer than that; `mark()`: which one it is, and whose; `heard(name, detail)`: an event of the
-   * worker's
+   * @param ward `look()`: what there is to lend now, null if nobody is signed in, true if that is not known yet;
+   * `key()`: of a token that is bound to one; `lend(after)`: waits until there is a token newer than that; `user()`: whose it is; `heard(name, detail)`: an event of
+   * the worker's
    */
   constructor(window, name, ward) {
     this.#names = taken.get(window.navigator) ?? new Set();
     if (this.#names.has(name)) throw invalid("invalid_option", "name must not be that of another ward");
     taken.set(window.navigator, this.#names.add(name));
     this.#workers = window.navigator.serviceWorker;
-    this.#name = name;
+    this.name = name;
     this.#ward = ward;
     this.#workers?.addEventListener("message", this.#listen);
     this.#workers?.addEventListener("controllerchange", this.#tell);
     this.#workers?.startMessages();
   }
 
-  /** Resolves when the worker knows what this window has. */
+  /** Resolves when the worker has heard what this window has. */
   async connect(closing, timeoutMs) {
     let timer, connected, abort;
     const done = new Promise((resolve, reject) => {
@@ -51,7 +54,7 @@ export class Lender {
     this.#connected.add(connected);
     closing.addEventListener("abort", abort);
     // The first load, and one that goes around the cache, are not controlled.
-    if (this.#controller) this.#answer(-1);
+    if (this.#controller) this.tell();
     else this.#workers?.ready.then(({ active }) => this.#say({ tokenward: "claim" }, active));
     try {
       await done;
@@ -66,39 +69,78 @@ export class Lender {
     return this.#workers && apply(controller, this.#workers, []);
   }
 
-  #heard({ tokenward: what, for: name, after, event, detail } = {}) {
-    if (name !== this.#name) return;
-    if (what === "need") this.#answer(after);
-    if (what === "heard") for (const connected of this.#connected) connected();
+  #heard({ tokenward: what, for: name, by, after, event, detail }, worker) {
+    if (name !== this.name) return;
+    if (what === "need") this.#answer(after, worker);
+    if (what === "heard" && by === this.#id) for (const connected of this.#connected) connected();
     if (what === "event" && FORWARDED.includes(event)) this.#ward.heard(event, detail);
   }
 
-  /** Waits for a token newer than `after`, if somebody is signed in, and tells what there is then. */
-  #answer(after) {
-    this.#say({ tokenward: "wait" });
+  /** Tells what there is, and again once there is a token newer than `after`. */
+  #answer(after, worker) {
+    this.tell(worker);
     this.#ward.lend(after).then(
-      () => this.tell(),
-      ({ retryable }) => (retryable ? this.#say({ tokenward: "failed" }) : this.tell()),
+      () => this.tell(worker),
+      ({ retryable }) => (retryable ? this.#say({ tokenward: "failed" }, worker) : this.tell(worker)),
     );
   }
 
-  /** Tells what there is now. */
-  tell() {
-    const tokens = this.#closed ? null : this.#ward.look();
-    if (tokens === true) return this.#say({ tokenward: "wait" });
-    const [mark, user] = tokens ? this.#ward.mark() : [];
-    this.#say({ tokenward: "lend", tokens, mark, user: user && [user.iss, user.sub].join(" ") });
+  /** Tells what there is now. Any worker may ask whose page this is; what it lends is for its own alone. */
+  tell(worker = this.#controller) {
+    if (this.#closed) return;
+    const loan = this.#ward.look();
+    const user = this.#ward.user();
+    this.#say(
+      {
+        tokenward: "lend",
+        session: loan && (loan === true ? "" : `${this.#id} ${loan.session}`),
+        user: user && [user.iss, user.sub].join(" "),
+        loan: worker === this.#controller ? loan : undefined,
+        // The key of a token that is bound to one: to be used, not to be read.
+        key: worker === this.#controller ? this.#ward.key() : undefined,
+      },
+      worker,
+    );
   }
 
-  #say(message, worker = this.#controller) {
-    if (worker) apply(postMessage, worker, [{ ...message, for: this.#name }]);
+  #say(message, worker) {
+    if (worker && !this.#closed) apply(postMessage, worker, [{ ...message, for: this.name, by: this.#id }]);
   }
 
   close() {
+    this.#say({ tokenward: "lend", session: null }, this.#controller);
     this.#closed = true;
-    this.#names.delete(this.#name);
-    this.tell();
+    this.#names.delete(this.name);
     this.#workers?.removeEventListener("message", this.#listen);
     this.#workers?.removeEventListener("controllerchange", this.#tell);
+  }
+}
+
+/** A ward's, one for each window. */
+export class Lenders {
+  #all = new Map();
+  #ward;
+
+  /** See the constructor of Lender. */
+  constructor(ward) {
+    this.#ward = ward;
+  }
+
+  of(window, name) {
+    const { lender } = ofWindow(this.#all, window, (last) => {
+      last?.lender.close();
+      return { lender: new Lender(window, name, this.#ward) };
+    });
+    if (lender.name !== name) throw invalid("invalid_option", "name must be the one that this window was connected by");
+    return lender;
+  }
+
+  tell() {
+    for (const { lender } of this.#all.values()) lender.tell();
+  }
+
+  close() {
+    for (const { lender } of this.#all.values()) lender.close();
+    this.#all.clear();
   }
 }

@@ -60,20 +60,24 @@ export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
 const getter = (kind, name) => kind && Object.getOwnPropertyDescriptor(kind.prototype, name).get;
 export const requestUrl = getter(Request, "url");
+export const requestHeaders = getter(Request, "headers");
+export const urlHref = getter(URL, "href");
 
 /** The built-ins of a window, which may be a frame's: what `fetch` takes and gives is of its own realm. */
 export const realmOf = (window) => {
-  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, ReadableStream, Request, URLSearchParams } = window;
+  const { AbortSignal, ArrayBuffer, Blob, Headers, Promise, Request, URLSearchParams } = window;
   return {
     window,
     ArrayBuffer,
     Blob,
     Headers,
     Promise,
-    ReadableStream,
     Request,
     URLSearchParams,
+    then: Promise.prototype.then,
     eachHeader: Headers.prototype.forEach,
+    setHeader: Headers.prototype.set,
+    cloneRequest: Request.prototype.clone,
     isAborted: getter(AbortSignal, "aborted"),
   };
 };

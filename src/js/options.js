@@ -131,9 +131,9 @@ export function readTicket(given, options = {}) {
 }
 
 /** Reads what `setTokens()` was given beside the tokens. */
-export function readTokens(given = {}, { dpop }) {
+export function readTokens(given = {}, { borrows, dpop }) {
   const options = read(given, "options", "", { requestedAt: "time", dpopKey: "key" });
-  if (options.dpopKey && !dpop) fail("dpopKey", "must not be set without dpop");
+  if (options.dpopKey && !dpop && !borrows) fail("dpopKey", "must not be set without dpop");
   return options;
 }
 

@@ -14,6 +14,13 @@ import {
   wallClock,
 } from "./natives.js";
 
+/** Whether this page is at that URL, whatever its query. */
+export const isAt = (url) => {
+  if (!url || !location) return false;
+  const { origin, pathname } = new URL(url);
+  return location.origin === origin && location.pathname === pathname;
+};
+
 /** What the pages of an origin tell one another: authorization responses, and that somebody signed out. No token. */
 export const openChannel = () => {
   const channel = new BroadcastChannel("tokenward");

@@ -1,5 +1,5 @@
 import { buffered, lasting } from "./body.js";
-import { Object, Proxy, Request, URL, apply, indexOf, requestUrl, slice, startsWith } from "./natives.js";
+import { Object, Proxy, Request, URL, apply, indexOf, requestHeaders, requestUrl, slice, startsWith, urlHref } from "./natives.js";
 
 // Flags of Core.authorize().
 export const OWN_AUTHORIZATION = 1;
@@ -31,9 +31,8 @@ export function readInput(input) {
 export function parse(target, { window }) {
   if (typeof target !== "string") return apply(requestUrl, target, []);
   try {
-    return (
-      /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href)
-    ).href;
+    const url = /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href);
+    return apply(urlHref, url, []);
   } catch {
     return null;
   }
@@ -85,7 +84,6 @@ export function prepare(target, href, init, realm) {
   const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
   if (typeof target !== "string") return made(init);
   const copy = {};
-  let oneShot = false;
   const names = initMembers();
   for (let at = 0; init && at < names.length; at += 1) {
     const name = names[at];
@@ -93,19 +91,16 @@ export function prepare(target, href, init, realm) {
     if (value === undefined) continue;
     copy[name] = value;
     const settled = settle(name, value, realm);
-    if (settled === undefined && name === "body" && value instanceof realm.ReadableStream && !names.includes("duplex")) {
-      // What an engine that knows no streams makes of one is its own affair.
-      oneShot = true;
-    } else if (settled === undefined) {
+    if (settled === undefined) {
       return made(new Proxy(copy, { get: (_, other) => (names.indexOf(other) > at ? init[other] : copy[other]) }));
     }
-    copy[name] = settled ?? value;
+    copy[name] = settled;
   }
   const { method = "GET", headers, body, signal } = copy;
   if (body != null && /^(GET|HEAD)$/i.test(method)) return made(copy);
-  const request = {
+  return {
     method,
-    flags: (headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) | (oneShot ? NOT_REPLAYABLE : 0),
+    flags: headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0,
     signal,
     send(credentials, last) {
       if (credentials) {
@@ -116,14 +111,14 @@ export function prepare(target, href, init, realm) {
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = credentials.authorization;
         if (credentials.dpop) record.dpop = credentials.dpop;
-        copy.headers = record;
+        // Not by an assignment, which a setter of Object.prototype would get.
+        return [href, { ...copy, headers: record }];
       }
       return [href, copy];
     },
     /** For a request that has to wait: what is wrong with it shows at once, and its body is taken now. */
-    hold: () => (oneShot ? request : made(copy)),
+    hold: () => made(copy),
   };
-  return request;
 }
 
 function prepareRequest(given, realm) {
@@ -132,7 +127,7 @@ function prepareRequest(given, realm) {
   const takesStreams = initMembers().includes("duplex");
   const request = bare || !takesStreams ? given : buffered(given, realm);
   const oneShot = !request;
-  const sent = request ?? given;
+  let sent = request ?? given;
   const held = {
     method,
     flags:
@@ -141,9 +136,12 @@ function prepareRequest(given, realm) {
       (oneShot ? NOT_REPLAYABLE : 0),
     signal,
     send(credentials, last) {
-      const one = bare || oneShot || last ? sent : sent.clone();
-      if (credentials) one.headers.set(AUTHORIZATION, credentials.authorization);
-      if (credentials?.dpop) one.headers.set("dpop", credentials.dpop);
+      const one = sent;
+      // WebKit refuses one made from a stream, but not its clone.
+      if (!bare && !oneShot && !last) sent = apply(realm.cloneRequest, one, []);
+      const set = (name, value) => value && apply(realm.setHeader, apply(requestHeaders, one, []), [name, value]);
+      set(AUTHORIZATION, credentials?.authorization);
+      set("dpop", credentials?.dpop);
       return [one];
     },
     hold: () => held,

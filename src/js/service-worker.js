@@ -1,69 +1,77 @@
 import wasm from "tokenward-wasm";
 import { FORWARDED } from "./lender.js";
 import { loadNow } from "./loader.js";
-import { Map, Promise, Request, Response, addEventListener, clients, nativeFetch, setTimeout } from "./natives.js";
+import { Map, Promise, Request, Response, addEventListener, clearTimeout, clients, nativeFetch, setTimeout } from "./natives.js";
 import { readWorker } from "./options.js";
 import { borrower } from "./ward.js";
 
 /** How long the first request of a page waits for its ward to speak up. */
 const WORD_MS = 5_000;
 
+/** As good as none: a request has to wait for the page's. */
+const NO_TOKEN = [{ access_token: "-", expires_in: 1 }, { requestedAt: 0 }];
+
 /** What a page lends this worker. */
 class Vault {
-  /** Undefined or null: nobody is signed in. */
-  ward;
+  /** Undefined: it has no ward, as far as is known. Null: nobody is signed in. Empty: that has yet to be seen. */
+  session;
   user;
-  /** Whether the page has a ward. */
-  isWarded = false;
-  /** Whether it has a session, but no token now. */
-  isEmpty = false;
+  /** Borrows, as long as there is a session. */
+  ward;
+  /** Which token that was. */
+  mark = -1;
+  /** Resolves when the page has told whether there is a session, or has had its time. */
+  told;
   #say;
   #options;
-  #mark = -1;
   #fail;
   #word;
-  /** Resolves when the page has told what it has, or keeps silent. */
-  told = new Promise((resolve) => (this.#word = resolve));
+  #timer;
 
   constructor(say, options) {
     this.#say = say;
     this.#options = options;
-    setTimeout(() => this.isWarded || this.#word(), WORD_MS);
+    this.#wait(WORD_MS);
   }
 
   ask() {
-    this.#say({ tokenward: "need", after: this.#mark });
+    this.#say({ tokenward: "need", after: this.mark });
   }
 
-  take({ tokens, mark, user }) {
-    this.isWarded = true;
-    this.isEmpty = false;
+  take({ session, user, loan, key }) {
+    // What waits for a token of one session does not go with another one's.
+    if (session !== this.session) this.#close();
+    this.session = session;
     this.user = user;
-    if (!tokens) {
-      this.close();
-    } else if (mark !== this.#mark) {
-      this.ward ??= this.#borrower();
-      this.ward.setTokens(tokens);
+    if (session === "") return this.#wait(this.#options.waitSeconds * 1000);
+    if (session) this.ward ??= this.#borrower();
+    if (loan?.access_token && loan.mark !== this.mark) {
+      this.ward.setTokens(loan, { dpopKey: key });
+      this.mark = loan.mark;
     }
-    this.#mark = tokens ? mark : -1;
-    this.#word();
-  }
-
-  /** It will tell. */
-  wait() {
-    this.isWarded = true;
+    this.#done();
   }
 
   /** The page could not renew its token. */
   failed() {
-    this.isWarded = this.isEmpty = true;
     this.#fail?.();
-    this.#word();
   }
 
-  close() {
+  #wait(ms) {
+    this.told ??= new Promise((resolve) => (this.#word = resolve));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#done(), ms);
+  }
+
+  #done() {
+    this.#word();
+    this.told = undefined;
+  }
+
+  #close() {
     this.ward?.close();
-    this.ward = null;
+    this.ward = undefined;
+    this.mark = -1;
   }
 
   #borrower() {
@@ -77,12 +85,13 @@ class Vault {
     for (const name of FORWARDED) {
       ward.addEventListener(name, ({ detail }) => this.#say({ tokenward: "event", event: name, detail }));
     }
+    ward.setTokens(...NO_TOKEN);
     return ward;
   }
 }
 
 export function authorizeRequests(given) {
-  const { name = "", ...options } = readWorker(given);
+  const { name = "", ...options } = { waitSeconds: 30, ...readWorker(given) };
   loadNow(wasm);
   const { covers } = borrower(options);
   const vaults = new Map();
@@ -98,27 +107,19 @@ export function authorizeRequests(given) {
 
   addEventListener("message", (event) => {
     const { data, source } = event;
-    if (data?.for !== name) return undefined;
-    switch (data.tokenward) {
-      case "claim":
-        return event.waitUntil(clients.claim());
-      case "wait":
-        return vaultOf(source).wait();
-      case "lend":
-        vaultOf(source).take(data);
-        return source.postMessage({ tokenward: "heard", for: name });
-      case "failed":
-        return vaultOf(source).failed();
+    if (data?.for !== name || !source) return;
+    if (data.tokenward === "claim") event.waitUntil(clients.claim());
+    if (data.tokenward === "failed") vaultOf(source).failed();
+    if (data.tokenward === "lend") {
+      vaultOf(source).take(data);
+      source.postMessage({ tokenward: "heard", for: name, by: data.by });
     }
   });
 
   async function respond(request, clientId) {
     const vault = await lenderTo(clientId);
     if (vault?.ward) return vault.ward.fetch(withCors(request));
-    if (!vault?.isEmpty) return nativeFetch(request);
-    // The next one asks again.
-    vaults.delete(clientId);
-    return Response.error();
+    return vault?.session === "" ? Response.error() : nativeFetch(request);
   }
 
   /** The vault of the page that a request is of. */
@@ -127,15 +128,17 @@ export function authorizeRequests(given) {
     if (known?.ward) return known;
     const client = await clients.get(clientId);
     if (!client) return undefined;
+    const isPage = /^(top|aux)/.test(client.frameType);
+    const all = isPage || windows().then((open) => Promise.all(open.map(asked)));
     if (client.type === "window") {
       const own = await asked(client);
-      if (own.isWarded || client.frameType !== "nested") return own;
+      if (isPage || own.session !== undefined) return own;
     }
     // A frame or a worker without a ward: it may be of any page that is open, so that all have to be of one user.
-    const open = await Promise.all((await windows()).map(asked));
-    const lenders = open.filter(({ ward }) => ward);
-    const [first] = lenders;
-    return lenders.every((other) => other === first || (first.user && other.user === first.user)) ? first : undefined;
+    const warded = (await all).filter(({ session }) => session != null);
+    const [first] = warded;
+    if (!warded.every((other) => other === first || (first.user && other.user === first.user))) return undefined;
+    return warded.find(({ mark }) => mark >= 0) ?? first;
   }
 
   async function asked(client) {
@@ -160,7 +163,7 @@ export function authorizeRequests(given) {
     const open = (await windows()).map(({ id }) => id);
     for (const [id, vault] of vaults) {
       if (open.includes(id)) continue;
-      vault.close();
+      vault.take({ session: null });
       vaults.delete(id);
     }
   }

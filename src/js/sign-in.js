@@ -1,7 +1,21 @@
 import { Prover, generateKey } from "./dpop.js";
-import { TokenWardError, asked } from "./errors.js";
+import { TokenWardError, asked, invalid } from "./errors.js";
 import { bytesOf, digest, part, verify } from "./jws.js";
-import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
+import {
+  AbortSignal,
+  Array,
+  JSON,
+  Object,
+  URL,
+  Uint8Array,
+  apply,
+  crypto,
+  document,
+  location,
+  monotonicClock,
+  slice,
+  wallClock,
+} from "./natives.js";
 import { forgetKey, keepKey, lastingKey, takeKey } from "./keys.js";
 import { get, post } from "./post.js";
 import { answerTo, scopeOf } from "./relay.js";
@@ -18,6 +32,7 @@ import {
   PUSHED,
   PUSH_TO,
   REQUEST,
+  SIGNED_IN,
   TAKE,
   TIMEOUT_MS,
   URL_FOR,
@@ -32,7 +47,12 @@ export const FRAME = "f";
 // Of `Endpoint`.
 export const TOKEN = 0;
 const JWKS = 4;
+export const END_SESSION = 5;
 const SESSION = 6;
+const SESSION_END = 7;
+
+/** What stands before a token that is bound to a key. */
+const DPOP = "DPoP ";
 
 const MAX_BYTES = 1 << 20;
 
@@ -57,6 +77,8 @@ export class SignIn {
   #core;
   #metadata;
   #keys = [];
+  /** Proves the possession of the key of the session, with `dpop`. */
+  prover;
 
   #options;
   #closing;
@@ -127,7 +149,7 @@ export class SignIn {
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
     const { dpop, issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
-    const prover = dpop ? (ask.prover ?? (await this.#newProver())) : undefined;
+    const prover = dpop ? (ask.prover ?? this.#proverOf(await generateKey())) : undefined;
     const jkt = await prover?.thumbprint();
     const own = { state: mode + state, nonce, verifier, challenge, issuer, prover, jkt, at: wallClock(), ward: scopeOf(this.#options) };
     const transaction = { scope, ...ask, ...own, redirectUri: mode === REDIRECT ? redirectUri : relayUri };
@@ -147,7 +169,7 @@ export class SignIn {
     let sent;
     const send = () => {
       sent = monotonicClock();
-      return this.#network((signal) => this.ask(url, bytesOf(request), { signal }, prover), stop);
+      return this.#network((signal) => this.#ask(url, bytesOf(request), { signal }, prover), stop);
     };
     let answer = await send();
     if (this.step(WANTS_NONCE, answer)) answer = await send();
@@ -165,40 +187,64 @@ export class SignIn {
   async #kept(transaction) {
     const pair = await takeKey(transaction);
     if (!pair) throw new TokenWardError("transaction_expired");
-    return this.prover(pair);
+    return this.#proverOf(pair);
   }
 
-  /** What proves the possession of a key. */
-  prover(pair) {
+  #proverOf(pair) {
     return new Prover((...args) => this.step(...args), pair);
   }
 
-  async #newProver() {
-    return this.prover(await generateKey());
-  }
-
-  /** Resolves with what proves the possession of the key of a backend's session. */
-  async lasting() {
-    return this.prover(await lastingKey(scopeOf(this.#options), generateKey));
-  }
-
-  forget() {
-    forgetKey(scopeOf(this.#options)).catch(() => {});
+  /** Asks an endpoint, with a proof where it gives tokens that are bound to a key. */
+  async post(endpoint, url, body, init, maxBytes) {
+    const { dpop, session } = this.#options;
+    const name = scopeOf(this.#options);
+    if (endpoint === TOKEN) return this.#ask(url, body, init, this.prover);
+    if (endpoint !== SESSION || !dpop) {
+      // Another session has another key.
+      if (dpop && endpoint === SESSION_END) forgetKey(name).catch(() => {});
+      return post(url, body, init, maxBytes);
+    }
+    const prover = this.#proverOf(await lastingKey(name, generateKey));
+    if (!this.step(SIGNED_IN)) this.prover = prover;
+    return this.#ask(url, body, init, prover, session.tokenEndpoint);
   }
 
   /**
    * Asks the token endpoint, or a backend that passes on what it gets, with a proof if there is a key, and remembers the
    * nonce for the next one.
    */
-  async ask(url, body, init, prover, tokenEndpoint = url) {
+  async #ask(url, body, init, prover, tokenEndpoint = url) {
     const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", tokenEndpoint) }, MAX_BYTES);
     if (prover && answer) this.step(NONCE, tokenEndpoint, answer.nonce);
     return answer;
   }
 
   /** Takes what a sign-in brought that began after so many sign-outs. */
-  take(began, { answer, sent }) {
-    this.step(TAKE, answer, began, monotonicClock() - sent);
+  take(began, { answer, sent, prover }) {
+    this.#proveBy(prover, () => this.step(TAKE, answer, began, monotonicClock() - sent));
+  }
+
+  /** Has a session begin or go on with the app's key, or the one that there is. */
+  proveBy(pair, begin) {
+    const prover = pair ? this.#proverOf(pair) : this.prover;
+    if (this.#options.dpop && !prover) throw invalid("invalid_option", "dpopKey must be set");
+    this.#proveBy(prover, begin);
+  }
+
+  #proveBy(prover, begin) {
+    const last = this.prover;
+    this.prover = prover;
+    try {
+      begin();
+    } catch (error) {
+      this.prover = last;
+      throw error;
+    }
+  }
+
+  /** Resolves with the proof for a request that is authorised by these. */
+  prove(method, href, { authorization, stamp }) {
+    return this.prover.prove(method, href, apply(slice, authorization, [DPOP.length]), stamp);
   }
 
   /** Resolves with the hash of the algorithm that verified the signature. */
@@ -221,9 +267,9 @@ export class SignIn {
   }
 
   /** Signs in in a hidden frame, if the server does so without a question; with the key that there is. */
-  async silently(stop, prover) {
+  async silently(stop) {
     const page = location.href;
-    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, prover };
+    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, prover: this.prover };
     const { transaction, url } = await this.begin(ask, FRAME, stop);
     stop.throwIfAborted();
     const frame = document.createElement("iframe");
@@ -234,7 +280,9 @@ export class SignIn {
     document.documentElement.append(frame);
     try {
       const answer = await answerTo(transaction.state, frame.contentWindow, stop);
-      return await this.finish(transaction, answer, stop);
+      const found = await this.finish(transaction, answer, stop);
+      if (!this.step(SIGNED_IN)) this.prover = found.prover;
+      return found.answer;
     } finally {
       frame.remove();
     }

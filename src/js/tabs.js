@@ -1,20 +1,11 @@
-import { AbortController, Map, Math, MessageChannel, Promise, requestLock } from "./natives.js";
+import { AbortController, Map, Math, Promise, requestLock } from "./natives.js";
 import { lastSignOut, noteSignOut, openChannel } from "./relay.js";
 import { GRANTED, HEARD, UNLOCKED } from "./steps.js";
+import { nextTask } from "./task.js";
 
 // Of `Signal`, as the other tabs hear them.
 const SIGNALS = ["signedin", "refreshed", "locked", "signout"];
 const SIGNED_OUT = 3;
-
-/** Calls back when this page has heard what was on its way. A timer would be slow in a page that nobody sees. */
-const nextTask = (callback) => {
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
-    port1.close();
-    callback();
-  };
-  port2.postMessage(0);
-};
 
 /** What the tabs of a session tell one another, and the lock that they share. Neither holds a secret. */
 export class Tabs {

@@ -2,7 +2,8 @@ import { Core } from "tokenward-core";
 import { TokenWardError, asked, invalid } from "./errors.js";
 import { ANY_TOKEN, NOT_REPEATABLE, again, intercept } from "./interceptor.js";
 import { part } from "./jws.js";
-import { Lender } from "./lender.js";
+import { hostOf } from "./host.js";
+import { Lenders } from "./lender.js";
 import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
 import {
@@ -18,22 +19,17 @@ import {
   URL,
   WeakMap,
   WebAssembly,
-  apply,
-  document,
   location,
   monotonicClock,
   nativeFetch,
-  navigator,
   open,
   realmOf,
-  slice,
   wallClock,
 } from "./natives.js";
 import { readConnection, readInstall, readOptions, readSignIn, readTicket, readTokens } from "./options.js";
 import { patch, unpatch } from "./patches.js";
-import { post } from "./post.js";
-import { answerTo, relay, scopeOf, takeAnswer } from "./relay.js";
-import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
+import { answerTo, isAt, relay, scopeOf, takeAnswer } from "./relay.js";
+import { END_SESSION, POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
@@ -43,7 +39,6 @@ import {
   LOGOUT_URL,
   RENEW,
   RESTORE,
-  SENT,
   SET_TOKENS,
   SIGNED_IN,
   SIGN_OUT,
@@ -53,6 +48,7 @@ import {
   WAIT,
 } from "./steps.js";
 import { Tabs } from "./tabs.js";
+import { ofWindow } from "./windows.js";
 import { patchXhr } from "./xhr.js";
 
 // Outcomes of a wait, as Core's host gets them.
@@ -61,34 +57,8 @@ const ERRORS = [, "token_unavailable", "signed_out", "closed", "internal_error"]
 const INTERNAL_ERROR = 4;
 const ABORTED = 5;
 
-// Of `Endpoint`.
-const REVOCATION = 1;
-const END_SESSION = 5;
-const SESSION = 6;
-const SESSION_END = 7;
-
-// How a piece of IO ended, for Core.replied().
-const ANSWERED = 0;
-const NETWORK_FAILURE = 1;
-const TOO_LARGE = 2;
-const CALLBACK_REJECTED = 3;
-const CALLBACK_RESOLVED = 4;
-
-/** What stands before a token that is bound to a key. */
-const DPOP = "DPoP ";
-
-/** Whether this page is at that URL, whatever its query. */
-const isAt = (url) => {
-  if (!url || !location) return false;
-  const { origin, pathname } = new URL(url);
-  return location.origin === origin && location.pathname === pathname;
-};
-
 /** The authorization response that the page's address held. */
 let callback;
-
-/** A frame that went elsewhere is another realm behind the same window, which nobody can give another prototype. */
-const identityOf = (window) => Object.getPrototypeOf(window);
 
 /** A promise for a page that is about to be left. */
 const never = () => new Promise(() => {});
@@ -109,11 +79,10 @@ export class TokenWard extends EventTarget {
     wait: (after, since, signal) => this.#wait((core) => core.step(WAIT, after, since), signal),
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
-    prove: (method, href, { authorization, stamp }) =>
-      this.#prover.prove(method, href, apply(slice, authorization, [DPOP.length]), stamp),
+    prove: (...request) => this.#signIn.prove(...request),
   };
   #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
-  /** By the window that is patched. */
+  /** By the window that is patched. A frame that was removed is not kept for longer than up to the next install(). */
   #patches = new Map();
   /** The request whose refusal Core is told of. */
   #refused;
@@ -123,13 +92,16 @@ export class TokenWard extends EventTarget {
   #options;
   #signIn;
   #tabs;
-  /** By the window that they lend for. */
-  #lenders = new Map();
-  #restoring;
-  #handling;
+  #lenders = new Lenders({
+    look: () => this.#core.step(LEND, ANY_TOKEN) ?? (this.#underWay() ? true : null),
+    key: () => this.#signIn.prover?.pair,
+    lend: (after) => this.#lend(after),
+    user: () => this.user,
+    heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
+  });
+  /** What may yet find a session: `restore` and `handle`. */
+  #busy = {};
   #user = null;
-  /** Proves the possession of the key of the session, with `dpop`. */
-  #prover;
   /** The token set that `#user` was read with. */
   #userStamp;
 
@@ -145,7 +117,17 @@ export class TokenWard extends EventTarget {
     super();
     this.#options = options;
     this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
-    this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), this.#host(options)));
+    const host = hostOf({
+      core: () => this.#core,
+      tabs: () => this.#tabs,
+      signIn: this.#signIn,
+      waits: this.#waits,
+      signOuts: this.#signOuts,
+      refresh: options.refresh,
+      restore: () => Promise.resolve(this.#busy.restore).then(() => this.restore()),
+      emit: (name, detail) => this.#emit(name, detail, this.#refused),
+    });
+    this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), host));
     this.#tabs = new Tabs(scopeOf(options), (...args) => this.#core?.step(...args));
   }
 
@@ -205,7 +187,7 @@ export class TokenWard extends EventTarget {
       stop.throwIfAborted();
       popup.location.replace(url);
       const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
-      this.#signedInBy(began, await this.#signIn.finish(transaction, params, stop));
+      this.#signIn.take(began, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
     }
@@ -214,7 +196,7 @@ export class TokenWard extends EventTarget {
   }
 
   handleCallback() {
-    return (this.#handling ??= this.#handle().finally(() => (this.#handling = undefined)));
+    return this.#once("handle", () => this.#handle());
   }
 
   async #handle() {
@@ -227,29 +209,12 @@ export class TokenWard extends EventTarget {
     const transaction = take(params.state, scopeOf(this.#options));
     if (!transaction) return null;
     callback = undefined;
-    this.#signedInBy(began, await this.#signIn.finish(transaction, params));
+    this.#signIn.take(began, await this.#signIn.finish(transaction, params));
     return { returnTo: transaction.returnTo };
   }
 
-  /** Takes what a sign-in brought that began after so many sign-outs. */
-  #signedInBy(began, found) {
-    this.#proveBy(found.prover, () => this.#signIn.take(began, found));
-  }
-
-  /** Has a session begin or go on with a key, if it does. */
-  #proveBy(prover, begin) {
-    const last = this.#prover;
-    this.#prover = prover;
-    try {
-      begin();
-    } catch (error) {
-      this.#prover = last;
-      throw error;
-    }
-  }
-
   restore() {
-    return (this.#restoring ??= this.#restore().finally(() => (this.#restoring = undefined)));
+    return this.#once("restore", () => this.#restore());
   }
 
   get fetch() {
@@ -259,14 +224,11 @@ export class TokenWard extends EventTarget {
   install(options) {
     const { window = globalThis, xhr } = readInstall(options);
     this.#alive();
-    let found = this.#patches.get(window);
-    const realm = identityOf(window);
-    if (found?.realm !== realm) {
+    const found = ofWindow(this.#patches, window, () => {
       const gate = { ...this.#gate };
-      found = { realm, gate };
       patch(window, "fetch", gate, (next) => intercept(next, gate, realmOf(window)));
-      this.#patches.set(window, found);
-    }
+      return { gate };
+    });
     if (xhr) found.unpatchXhr ??= patchXhr(window, found.gate);
     return this;
   }
@@ -282,8 +244,7 @@ export class TokenWard extends EventTarget {
       }
     }
     this.#patches.clear();
-    for (const { lender } of this.#lenders.values()) lender.close();
-    this.#lenders.clear();
+    this.#lenders.close();
     return this;
   }
 
@@ -291,9 +252,7 @@ export class TokenWard extends EventTarget {
     const now = wallClock();
     const { requestedAt = now, dpopKey } = readTokens(options, this.#options);
     const core = this.#alive();
-    const prover = dpopKey ? this.#signIn.prover(dpopKey) : this.#prover;
-    if (this.#options.dpop && !prover) throw invalid("invalid_option", "dpopKey must be set");
-    this.#proveBy(prover, () => asked(() => core.step(SET_TOKENS, response, now - requestedAt)));
+    this.#signIn.proveBy(dpopKey, () => asked(() => core.step(SET_TOKENS, response, now - requestedAt)));
   }
 
   async ticket(given, options) {
@@ -309,19 +268,7 @@ export class TokenWard extends EventTarget {
   async connectServiceWorker(options) {
     const { window = globalThis, name = "" } = readConnection(options);
     const timeoutMs = this.#alive().step(TIMEOUT_MS);
-    let found = this.#lenders.get(window);
-    const realm = identityOf(window);
-    if (found?.realm !== realm) {
-      const ward = {
-        look: () => this.#core?.step(LEND, ANY_TOKEN),
-        lend: (after) => this.#lend(after),
-        mark: () => [this.#core?.stamp(), this.user],
-        heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
-      };
-      found = { realm, lender: new Lender(window, name, ward) };
-      this.#lenders.set(window, found);
-    }
-    await found.lender.connect(this.#closing.signal, timeoutMs);
+    await this.#lenders.of(window, name).connect(this.#closing.signal, timeoutMs);
   }
 
   async refresh() {
@@ -392,16 +339,35 @@ export class TokenWard extends EventTarget {
     return { signedIn: this.signedIn, retryable: retryable && !this.signedIn };
   }
 
-  /** The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in. */
+  /** Begins, or joins what is under way. */
+  #once(what, begin) {
+    if (!this.#busy[what]) {
+      this.#busy[what] = begin().finally(() => {
+        this.#busy[what] = undefined;
+        this.#lenders.tell();
+      });
+      this.#lenders.tell();
+    }
+    return this.#busy[what];
+  }
+
+  #underWay() {
+    return this.#busy.handle ?? this.#busy.restore;
+  }
+
+  /**
+   * The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in, or not in the
+   * session that this began in.
+   */
   async #lend(after, signal) {
     const since = monotonicClock();
-    // A sign-in that is under way will say more.
-    await (this.#handling ?? this.#restoring)?.catch(() => {});
+    // Where nobody is signed in, a sign-in that is under way will say more.
+    for (let busy; !this.signedIn && (busy = this.#underWay()); ) await busy.catch(() => {});
     signal?.throwIfAborted();
     for (;;) {
       const loan = this.#alive().step(LEND, after);
-      if (loan !== true) return loan;
-      after = await this.#gate.wait(after, since, signal);
+      if (!loan || loan.access_token) return loan;
+      after = await this.#gate.wait(loan.mark, since, signal);
     }
   }
 
@@ -411,9 +377,9 @@ export class TokenWard extends EventTarget {
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
     // Where another session began in its place, the key is of that one.
-    if (!this.signedIn) this.#prover = undefined;
+    if (!this.signedIn) this.#signIn.prover = undefined;
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
-    for (const { lender } of this.#lenders.values()) lender.tell();
+    this.#lenders.tell();
     this.dispatchEvent(Object.assign(event, detail));
   }
 
@@ -444,92 +410,5 @@ export class TokenWard extends EventTarget {
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
     this.#signOuts.deliverAll({ notRevoked: ["refresh_token", "access_token"] });
     return new TokenWardError("internal_error", { cause: error });
-  }
-
-  #host({ dpop, refresh, session }) {
-    const running = new Map();
-    const begin = (number) => {
-      const controller = new AbortController();
-      running.set(number, controller);
-      return controller.signal;
-    };
-    const replied = (epoch, number, how, answer) => {
-      running.delete(number);
-      this.#core?.replied(epoch, number, how, answer);
-    };
-    // By `Errand`, which ends with the signals.
-    const errands = [
-      (_, number) => {
-        running.get(number)?.abort();
-        running.delete(number);
-      },
-      (epoch, number) =>
-        this.#signIn.silently(begin(number), this.#prover).then(
-          ({ answer, prover }) => {
-            if (!this.signedIn) this.#prover = prover;
-            replied(epoch, number, ANSWERED, answer);
-          },
-          (error) =>
-            replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
-              body: error.code === "authorization_failed" ? error : undefined,
-            }),
-        ),
-      (epoch, number) => {
-        const signal = begin(number);
-        Promise.resolve()
-          .then(() => refresh({ signal }))
-          .then(
-            (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
-            (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
-          );
-      },
-      (epoch, number) => this.#tabs.lock(epoch, number),
-      (epoch, number) => this.#tabs.lock(epoch, number, true),
-      (_, number) => this.#tabs.unlock(number),
-      () =>
-        Promise.resolve(this.#restoring)
-          .then(() => this.restore())
-          .catch(() => {}),
-    ];
-    return {
-      wall: wallClock,
-      mono: monotonicClock,
-      targets: () => (document ? [globalThis, document] : [globalThis]),
-      online: () => {
-        this.#tabs?.catchUp();
-        return navigator?.onLine !== false;
-      },
-      claims: (token) => part(token, 1),
-      run: (errand, epoch, number) => (errand < errands.length ? errands[errand](epoch, number) : this.#tabs.tell(errand - errands.length)) === true,
-      // The app may leave the page right after sign-out: a revocation outlives it.
-      post: (epoch, number, endpoint, body, maxBytes) => {
-        const signal = begin(number);
-        // Another session has another key.
-        if (dpop && endpoint === SESSION_END) this.#signIn.forget();
-        const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
-        const init = { signal, backend: endpoint >= SESSION, keepalive };
-        const send = async () => {
-          // In this breath, if it can be: in the next one the ward may be closed and the page left.
-          let url = this.#signIn.known(endpoint);
-          if (!url) {
-            url = await this.#signIn.endpoint(endpoint);
-            this.#core?.step(SENT, epoch, number);
-          }
-          if (endpoint === TOKEN) return this.#signIn.ask(url, body, init, this.#prover);
-          if (endpoint !== SESSION || !dpop) return post(url, body, init, maxBytes);
-          const prover = await this.#signIn.lasting();
-          if (!this.signedIn) this.#prover = prover;
-          return this.#signIn.ask(url, body, init, prover, session.tokenEndpoint);
-        };
-        send().then(
-            (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
-            // What has no place to go is not unreachable.
-            ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
-          );
-      },
-      settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
-      signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
-      emit: (name, detail) => this.#emit(name, detail, this.#refused),
-    };
   }
 }

@@ -27,6 +27,7 @@ import {
 import { patch, unpatch } from "./patches.js";
 import { NOT_REPLAYABLE, OWN_AUTHORIZATION, parse } from "./requests.js";
 import { NONCE } from "./steps.js";
+import { nextTask } from "./task.js";
 
 const EVENTS = ["readystatechange", "loadstart", "progress", "abort", "error", "load", "timeout", "loadend"];
 
@@ -52,9 +53,14 @@ const ANSWER = /^(status|response|get|overr)/;
  * object.
  */
 export function patchXhr(window, gate) {
-  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequest, XMLHttpRequestEventTarget } = window;
-  const { prototype } = XMLHttpRequest;
+  const { Blob, Event, EventTarget, FormData, ProgressEvent, XMLHttpRequestEventTarget } = window;
   const listening = XMLHttpRequestEventTarget.prototype;
+  let { prototype } = window.XMLHttpRequest;
+  // What another library put there may inherit from the browser's.
+  for (let above; prototype && (above = Object.getPrototypeOf(prototype)) !== listening; ) prototype = above;
+  // It may also have nothing to do with it.
+  if (!prototype) return () => {};
+  const XMLHttpRequest = prototype.constructor;
   const { addEventListener, dispatchEvent } = listening;
   const inherits = !Object.hasOwn(listening, "addEventListener");
   const native = Object.getOwnPropertyDescriptors(prototype);
@@ -150,6 +156,8 @@ export function patchXhr(window, gate) {
         if (isSent) return apply(next.send, xhr, args);
         body = args;
         if (args.length > 0 && !/^(get|head)$/i.test(method)) take(args[0]);
+        // The body opened another one when it was looked at.
+        if (isOver) return apply(next.send, xhr, args);
         const code = core.authorize(rule, method, request.flags, ANY_TOKEN);
         since = monotonicClock();
         const credentials = code === SEND && credentialsOf(core);
@@ -268,8 +276,8 @@ export function patchXhr(window, gate) {
         define(name, value ? { value: of(value) } : { get: of(get), set: of(set) });
       }
       const go = (code, credentials) => (code === SEND ? repeat(how, credentials) : reveal());
-      // The same token will do for a nonce.
-      wait(how === NEWER ? refused : refused - 1, go, reveal);
+      // The same token will do for a nonce. Chromium tells less of what is sent again in the task in which it has told of headers.
+      nextTask(() => wait(how === NEWER ? refused : refused - 1, go, reveal));
     }
 
     function repeat(how, credentials) {
@@ -277,7 +285,11 @@ export function patchXhr(window, gate) {
       unmask(ANSWER);
       unheard = undefined;
       silently(() => {
+        // Whoever counts what is under way, as zone.js does, hears of the end of the first try.
+        apply(next.abort, xhr, []);
         apply(next.open, xhr, [method, url, true]);
+        // Somebody heard of that before us, and opened another one.
+        if (isOver) return;
         write(xhr, "responseType", read(blank, "responseType"));
         for (const header of headers) apply(next.setRequestHeader, xhr, header);
         transmit(SEND, credentials);
@@ -380,11 +392,12 @@ export function patchXhr(window, gate) {
     return call;
   }
 
-  /** The call that an open() begins, if it is one of ours. What it goes by is put into the arguments. */
+  /** The call that an open() begins, if it is one of ours. What it goes by is read once and put into the arguments. */
   function find(xhr, args) {
     if (!gate.core || args.length < 2 || !(xhr instanceof XMLHttpRequest)) return;
     const method = (args[0] = `${args[0]}`);
     const url = (args[1] = `${args[1]}`);
+    for (const at of [3, 4]) if (args[at] != null) args[at] = `${args[at]}`;
     const href = parse(url, { window });
     // With a password it is not for us, and lists hold http: and https: only.
     if ((args[3] ?? args[4] ?? null) !== null || !/^http/.test(href)) return;
@@ -403,8 +416,9 @@ export function patchXhr(window, gate) {
   const methods = {
     open(method, url) {
       const args = arguments;
-      const before = calls.get(this);
       const call = find(this, args);
+      // Now, for what was read may have opened one.
+      const before = calls.get(this);
       if (!before && !call) return apply(next.open, this, args);
       const shown = before?.shown;
       const state = read(this, "readyState");

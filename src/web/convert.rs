@@ -13,6 +13,7 @@ use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::Identity;
 use crate::engine::oauth::object::Object;
 use crate::engine::oauth::response::{Grant, Malformed, Member, TokenAnswer};
+use crate::engine::requests::Loan;
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
 use crate::engine::token::{JwtTimes, Secret};
@@ -173,6 +174,18 @@ pub(super) fn value_to_js(value: Value) -> JsValue {
 /// Two counters in a number that is exact up to 2^53: sessions above, token sets below.
 pub(super) fn stamp_to_js(stamp: Stamp) -> f64 {
     f64::from(stamp.epoch) * GENERATIONS + f64::from(stamp.generation)
+}
+
+/// As a token endpoint would answer, and which session's it is; without a token: wait for one newer than `mark`.
+pub(super) fn loan_to_value(loan: Loan) -> Value {
+    let mut record =
+        vec![("session", Value::Number(loan.stamp.epoch.into())), ("mark", Value::Number(stamp_to_js(loan.stamp)))];
+    if let Some((access, ms)) = loan.token {
+        record.push(("access_token", Value::Text(access.expose().into())));
+        record.push(("token_type", Value::Name(access.token_type())));
+        record.push(("expires_in", ms.map_or(Value::Null, |ms| Value::Number(ms as f64 / 1000.0))));
+    }
+    Value::Record(record)
 }
 
 /// `None` for a negative number.

@@ -54,8 +54,8 @@ impl Core {
     fn take_step(&self, step: u8, a: &JsValue, b: &JsValue, c: &JsValue) -> Result<Value, Fault> {
         let now = self.driver.now();
         let number = a.as_f64().unwrap_or_default();
-        // The app may hear of the network before this does.
-        if step == 23 {
+        // The app may hear of the network before this does; and what is lent is what is left when the app has heard all.
+        if step == 23 || step == 31 {
             self.driver.wake();
         }
         // Before the engine is borrowed: it calls into JavaScript.
@@ -137,8 +137,11 @@ impl Core {
             }
             // Whether a request of the method `b` to the URL `a` may carry a token.
             30 => return Ok(Value::Flag(engine.covers(&text(a), &text(b)))),
-            // The access token for somebody else's requests, newer than `a`.
-            31 => return Ok(engine.lend(convert::stamp_from_js(number), now).into()),
+            // The access token for somebody else's requests, newer than `a`; nothing if that is of no session any more.
+            31 => {
+                let loan = engine.lend(convert::stamp_from_js(number), now);
+                return Ok(loan.map_or(Value::Null, convert::loan_to_value));
+            }
             // What is to be signed for a proof of possession, as `a` asks.
             32 => Ok(Some(engine.proof(a, now))),
             // The nonce `b` came with the answer from the URL `a`.

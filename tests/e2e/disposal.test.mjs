@@ -1,6 +1,7 @@
 // close() in the middle of things. What lifecycle.test.mjs closes is a session; here it is what leads to one, and out of it.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { browser } from "./harness/browsers.mjs";
 import { signInAtBackend, signInAtServer } from "./harness/sessions.mjs";
 import { eventually, signInStage } from "./harness/sign-in.mjs";
 import { browserDriver, latch, stage } from "./harness/stage.mjs";
@@ -266,4 +267,32 @@ test("50 wards, made and closed in the middle of a refresh: nothing is left of a
   }, await auth.issueTokens());
   assert.deepEqual(codes, ["closed"]);
   assert.deepEqual(count, nothing);
+});
+
+const collects = browser === "chromium" ? {} : { skip: "only Chromium's driver collects garbage when asked" };
+
+test("a frame that was patched and is removed is not kept, once another one is patched", collects, async (t) => {
+  const { page } = await stage(t);
+  await page.run(async (kit) => {
+    await kit.create();
+    const patched = () => {
+      const frame = document.createElement("iframe");
+      document.body.append(frame);
+      kit.ward.install({ window: frame.contentWindow, xhr: true });
+      return frame;
+    };
+    kit.realms = Array.from({ length: 5 }, () => {
+      const frame = patched();
+      const realm = new WeakRef(frame.contentWindow.Object);
+      frame.remove();
+      return realm;
+    });
+    kit.last = patched();
+  });
+  await browserDriver().sendDevToolsCommand("HeapProfiler.collectGarbage", {});
+  const left = await page.run((kit) => {
+    kit.last.remove();
+    return kit.realms.filter((realm) => realm.deref()).length;
+  });
+  assert.equal(left, 0);
 });

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader } from "jose";
-import { inTab, newTab, signInAtBackend } from "./harness/sessions.mjs";
+import { inTab, newTab, signInAtBackend, signInAtServer } from "./harness/sessions.mjs";
 import { assertFailed, assertSignedIn, signInStage } from "./harness/sign-in.mjs";
 import { stage } from "./harness/stage.mjs";
+import { picture, setUp, workerStage } from "./harness/workers.mjs";
 
 const DPOP = { dpop: true };
 
@@ -213,4 +214,22 @@ test("a backend's session keeps its key over a reload and among tabs, until the 
   await signInAtBackend(staged);
   assert.deepEqual(await join(), good);
   assert.notEqual(await key(api.requests.at(-1)), first);
+});
+
+test("a service worker proves with the page's key", async (t) => {
+  const staged = await workerStage(t, { auth: { dpop: true, autoLogin: "ada" } });
+  const { api, page } = staged;
+  api.nonce = "n-1";
+  await signInAtServer(staged);
+  await page.run(setUp);
+  const signedIn = await page.run(async (kit) => {
+    await kit.create(kit.discovered({ dpop: true, restore: ["silent"] }));
+    const restored = await kit.ward.restore();
+    await kit.connect();
+    return restored.signedIn;
+  });
+  assert.equal(signedIn, true);
+  assert.equal(await picture(staged), "load");
+  assert.deepEqual(api.requests.map(({ status }) => status), [401, 200]);
+  assert.equal(decodeJwt(api.requests[1].headers.dpop).nonce, "n-1");
 });

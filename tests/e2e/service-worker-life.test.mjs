@@ -5,7 +5,7 @@ import { browser } from "./harness/browsers.mjs";
 import { inTab, newTab } from "./harness/sessions.mjs";
 import { eventually } from "./harness/sign-in.mjs";
 import { browserDriver } from "./harness/stage.mjs";
-import { ask, askExpired, asked, connected, picture, setUp, tokens, workerStage } from "./harness/workers.mjs";
+import { ask, askExpired, asked, connected, inFrame, inWorker, picture, setUp, tokens, workerStage } from "./harness/workers.mjs";
 
 /** The same in a page that was loaded anew. */
 async function again({ page }, { visits = true } = {}) {
@@ -84,47 +84,29 @@ test("a new version takes over two open tabs, each with its own tokens", async (
 
 test("two tabs are authorised each with its own token, and a worker of one of them with neither", async (t) => {
   const staged = await connected(t);
-  const { page, api } = staged;
+  const { api } = staged;
   const tab = await connectedTab(staged);
   await inTab(tab, async () => assert.equal(await picture(staged), "load"));
   assert.equal(await picture(staged), "load");
   assert.equal(new Set(api.requests.map(({ tokenId }) => tokenId)).size, 2);
   // Whose it is cannot be known.
-  assert.equal(await page.run((kit, url) => kit.ways.worker(url), `${api.origin}/v1/echo`), 401);
+  assert.equal(await inWorker(staged), 401);
   assert.equal(api.requests.at(-1).tokenReceived, false);
   // Of one that is gone, nothing is left.
   await inTab(tab, () => browserDriver().close());
   await eventually(async () => (await browserDriver().getAllWindowHandles()).length === 1, "the tab is there");
-  assert.equal(await page.run((kit, url) => kit.ways.worker(url), `${api.origin}/v1/echo`), 200);
+  assert.equal(await inWorker(staged), 200);
 });
-
-/** What a frame of the page's origin gets for a fetch of its own. */
-const inFrame = ({ page, api }, connects) =>
-  page.run(
-    async (kit, url, connects) => {
-      const frame = document.createElement("iframe");
-      frame.src = "/callback.html";
-      const loaded = new Promise((resolve) => (frame.onload = resolve));
-      document.documentElement.append(frame);
-      await loaded;
-      if (connects) await kit.ward.connectServiceWorker({ window: frame.contentWindow });
-      const { status } = await frame.contentWindow.fetch(url);
-      frame.remove();
-      return status;
-    },
-    `${api.origin}/v1/echo`,
-    connects,
-  );
 
 test("a frame without a ward waits a moment, and then is authorised as its page", async (t) => {
   const staged = await connected(t);
-  assert.equal(await inFrame(staged, false), 200);
+  assert.equal(await inFrame(staged), 200);
 });
 
 test("a frame that the page's ward lends to does not wait, whoever is signed in elsewhere", async (t) => {
   const staged = await connected(t);
   await connectedTab(staged);
-  assert.equal(await inFrame(staged, true), 200);
+  assert.equal(await inFrame(staged, { connects: true }), 200);
   assert.equal(await picture(staged), "load");
   const [frame, own] = staged.api.requests;
   assert.equal(frame.tokenId, own.tokenId);

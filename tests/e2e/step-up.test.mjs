@@ -130,8 +130,12 @@ describe("the request is repeated as it was:", () => {
 
   test("a stream was sent once: there is no answer, and the session is the new one", async (t) => {
     const staged = await signInStage(t);
+    if (!(await staged.page.run(() => "duplex" in Request.prototype))) {
+      t.skip("this browser sends no stream");
+      return;
+    }
     await staged.byRedirect();
-    // Not every engine sends streams, so that a function in the place of the native fetch takes this one.
+    // Over HTTP/1.1 Chromium sends none, so that a function in the place of the native fetch takes this one.
     await staged.page.run(async (kit, acr) => {
       const challenge = `Bearer error="insufficient_user_authentication", acr_values="${acr}"`;
       kit.taken = 0;

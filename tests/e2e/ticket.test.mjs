@@ -8,8 +8,9 @@ const EXPOSED = { dangerouslyExposeAccessToken: true };
 /** What `ticket()` gives, or the error. */
 const ticket = (page, url, options) => page.run((kit, url, options) => kit.ended(kit.ward.ticket(url, options ?? undefined)), url, options);
 
-async function signedIn(t, options) {
+async function signedIn(t, { fault, ...options } = {}) {
   const staged = await stage(t);
+  if (fault) staged.auth.faults.token = [fault];
   const tokens = await staged.auth.issueTokens();
   await staged.page.signIn({ tokens, ...EXPOSED, ...options });
   return { ...staged, token: tokens.access_token };
@@ -54,9 +55,8 @@ describe("not for", () => {
 });
 
 test("it waits for one that is good", async (t) => {
-  const { page, api, auth } = await signedIn(t, { age: 60 });
   const { held, release } = latch();
-  auth.faults.token = [{ hold: held }];
+  const { page, api, auth } = await signedIn(t, { age: 60, fault: { hold: held } });
   const url = `${api.origin}/v1/orders`;
   await page.run((kit, url) => void (kit.ticket = kit.ward.ticket(url)), url);
   await auth.tokenRequests.until(({ length }) => length === 1);
@@ -67,8 +67,9 @@ test("it waits for one that is good", async (t) => {
 });
 
 test("signed out, closed, given up: an error", async (t) => {
-  const { page, api, auth } = await signedIn(t, { age: 60 });
-  auth.faults.token = [{ hold: new Promise(() => {}) }];
+  const { held, release } = latch();
+  t.after(release);
+  const { page, api } = await signedIn(t, { age: 60, fault: { hold: held } });
   const codes = await page.run(async (kit, url) => {
     const controller = new AbortController();
     const given = kit.ended(kit.ward.ticket(url, { signal: controller.signal }));
@@ -81,4 +82,40 @@ test("signed out, closed, given up: an error", async (t) => {
     return [(await given).failed.name, (await waited).failed.code, after.failed.code, closed.failed.code];
   }, `${api.origin}/v1/orders`);
   assert.deepEqual(codes, ["AbortError", "signed_out", "signed_out", "closed"]);
+});
+
+describe("one that is asked for in one session is never the next one's:", () => {
+  /** What `kit.next()` begins is the next session. */
+  const prepare = (page, next) => page.run((kit, next) => void (kit.next = () => void (kit.ward.signOut(), kit.ward.setTokens(next))), next);
+
+  test("which begins as the token comes", async (t) => {
+    const { held, release } = latch();
+    const { page, api, auth } = await signedIn(t, { age: 60, fault: { hold: held } });
+    await prepare(page, await auth.issueTokens());
+    await page.run((kit, url) => {
+      kit.ward.addEventListener("refreshed", () => kit.next(), { once: true });
+      kit.ticket = kit.ended(kit.ward.ticket(url));
+    }, `${api.origin}/v1/orders`);
+    release();
+    const { failed, value } = await page.run((kit) => kit.ticket);
+    assert.deepEqual([failed?.code, value], ["signed_out", undefined]);
+  });
+
+  test("while the app looks for a session", async (t) => {
+    const { page, api, backend, auth } = await stage(t, { backend: true });
+    const { held, release } = latch();
+    t.after(release);
+    backend.faults.token = [{ hold: held }];
+    const first = await auth.issueTokens();
+    await page.run((kit, more) => kit.create(kit.mediated(more)), EXPOSED);
+    await prepare(page, await auth.issueTokens());
+    const got = await page.run(async (kit, first, url) => {
+      void kit.ward.restore();
+      kit.ward.setTokens(first);
+      const ticket = kit.ended(kit.ward.ticket(url));
+      kit.next();
+      return ticket;
+    }, first, `${api.origin}/v1/orders`);
+    assert.deepEqual(got, { value: first.access_token });
+  });
 });

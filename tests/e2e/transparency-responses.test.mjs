@@ -1,4 +1,5 @@
 // What comes back: answers, redirects, opaque and failed ones, and other schemes.
+import { pulled } from "./harness/differences.mjs";
 import { ALL, OURS, transparent } from "./harness/transparency.mjs";
 
 const get = (fetch, url) => fetch(url);
@@ -45,7 +46,11 @@ transparent("an answer", {
   "in Promise.all": (fetch, url) => Promise.all([fetch(url), fetch(url)]),
   "in Promise.race": (fetch, url) => Promise.race([fetch(url), new Promise(() => {})]),
   "and finally": (fetch, url, t) => fetch(url).finally(() => t.log("finally")),
-  "nobody waits for": (fetch, url) => void fetch(url),
+  "nobody waits for": (fetch, url, t) => {
+    const answer = fetch(url);
+    // What arrives is compared once it has.
+    t.later("status", () => answer.then(({ status }) => status));
+  },
 });
 
 const MODES = ["follow", "error", "manual"];
@@ -79,6 +84,7 @@ transparent("a redirect that", {
   "has a body of a stream": {
     run: (fetch, url, t) => fetch(url, { method: "POST", body: t.stream("leaves"), duplex: "half" }),
     answer: { status: 307, to: "/open/ID/landed" },
+    differs: pulled,
   },
 });
 

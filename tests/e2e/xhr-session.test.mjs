@@ -317,6 +317,28 @@ for (const state of ["expired", "refused"]) {
   }
 }
 
+test("a refusal when there is a newer token already: repeated at once, and all is told", async (t) => {
+  const { page, tokens } = await prepare(t, "refused");
+  const { native, patched } = await page.run(async (kit) => {
+    const play = async (url, meanwhile) => {
+      const xhr = new XMLHttpRequest();
+      xhr.open("GET", url);
+      const log = [];
+      xhr.onreadystatechange = () => log.push([xhr.readyState, xhr.status]);
+      const ended = kit.xhr.over(xhr);
+      xhr.send();
+      meanwhile();
+      await ended;
+      return log;
+    };
+    const native = await play(kit.url.replace("/v1", "/native"), () => {});
+    return { native, patched: await play(kit.url, () => kit.ward.setTokens({ access_token: "fresh1", expires_in: 300 })) };
+  });
+  assert.deepEqual(patched, native);
+  assert.deepEqual(native, [[2, 200], [3, 200], [4, 200]]);
+  assert.deepEqual(tokens().slice(1), ["Bearer stale", "Bearer fresh1"]);
+});
+
 test("a timeout counts from send(), and stays what the app set", async (t) => {
   const { page } = await prepare(t, "expired", { hold: true });
   const { timeouts, elapsed } = await page.run(async (kit) => {

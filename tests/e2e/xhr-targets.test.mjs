@@ -104,6 +104,86 @@ test("what changes between two looks moves no token", async (t) => {
   ]);
 });
 
+// Each opens another URL in the middle of a call. `good` is listed, `bad` is not.
+const turncoats = {
+  "in the reading of a URL": (xhr, good, bad) => {
+    const toString = () => (xhr.open("GET", good), bad);
+    xhr.open("GET", { toString });
+    xhr.send();
+  },
+  "in the reading of a method": (xhr, good, bad) => {
+    const toString = () => (xhr.open("GET", good), "GET");
+    xhr.open({ toString }, bad);
+    xhr.send();
+  },
+  "in the reading of a user name": (xhr, good, bad) => {
+    const toString = () => (xhr.open("GET", good), "");
+    xhr.open("GET", bad, true, { toString });
+    xhr.send();
+  },
+  "in the reading of a password": (xhr, good, bad) => {
+    const toString = () => (xhr.open("GET", good), "");
+    xhr.open("GET", bad, true, null, { toString });
+    xhr.send();
+  },
+  "in the copying of a form": (xhr, good, bad) => {
+    const form = new FormData();
+    form.forEach = () => xhr.open("POST", bad);
+    xhr.open("POST", good);
+    xhr.send(form);
+  },
+  "in the reading of a body": (xhr, good, bad) => {
+    xhr.open("POST", good);
+    xhr.send(Object.assign(() => {}, { toString: () => (xhr.open("POST", bad), "tea") }));
+  },
+  "in the looking at a body": (xhr, good, bad) => {
+    xhr.open("POST", good);
+    xhr.send({ get nodeType() { xhr.open("POST", bad); } });
+  },
+  "in the looking for handlers": (xhr, good, bad) => {
+    xhr.open("POST", good);
+    Object.defineProperty(xhr.upload, "onload", { get: () => xhr.open("POST", bad), set() {} });
+    xhr.send("tea");
+  },
+  "before the repetition": (xhr, good, bad) => {
+    // Heard before the library, in Chromium.
+    const hear = () => {
+      if (xhr.readyState === 1 && xhr.seen) xhr.open("GET", bad);
+      if (xhr.readyState > 1) xhr.seen = true;
+    };
+    EventTarget.prototype.addEventListener.call(xhr, "readystatechange", hear, true);
+    xhr.open("GET", good);
+    xhr.send();
+  },
+};
+
+for (const state of ["fresh", "expired", "refused"]) {
+  for (const [when, play] of Object.entries(turncoats)) {
+    test(`another URL is opened ${when}, with a token that is ${state}: it gets none`, async (t) => {
+      const { page, server, other } = await prepare(t);
+      await page.run(
+        `async (kit, bad, state) => {
+          kit.xhr.states[state](kit.ward);
+          const xhr = new XMLHttpRequest();
+          (${play})(xhr, kit.url, bad);
+          await kit.ward.refresh();
+          await kit.xhr.request(kit.url);
+          // What was opened and not sent goes on without a token as well.
+          try {
+            xhr.send();
+          } catch {}
+          await kit.xhr.request(bad);
+        }`,
+        `${other.origin}/v1/data`,
+        state,
+      );
+      assert.ok(server.requests.length > 0);
+      assert.ok(other.requests.length > 0);
+      assert.deepEqual(tokens(other).filter(([, token]) => token), []);
+    });
+  }
+}
+
 test("an object of a frame is the frame's: no token of this window, unless it is installed there", async (t) => {
   const { page, server } = await prepare(t);
   const statuses = await page.run(async (kit) => {

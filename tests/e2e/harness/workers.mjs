@@ -50,15 +50,37 @@ export async function connected(t, { signIn, ...options } = {}) {
   return staged;
 }
 
+/** What a frame of the page's origin gets for a fetch of its own, after `connects` with a ward that lends to it. */
+export const inFrame = ({ page, api }, { connects = false, src = "/callback.html" } = {}) =>
+  page.run(
+    async (kit, url, connects, src) => {
+      const frame = document.createElement("iframe");
+      frame.src = src;
+      const loaded = new Promise((resolve) => (frame.onload = resolve));
+      document.documentElement.append(frame);
+      await loaded;
+      if (connects) await kit.ward.connectServiceWorker({ window: frame.contentWindow });
+      const { status } = await frame.contentWindow.fetch(url);
+      frame.remove();
+      return status;
+    },
+    `${api.origin}/v1/echo`,
+    connects,
+    src,
+  );
+
+/** The same of a worker of the page's. */
+export const inWorker = ({ page, api }) => page.run((kit, url) => kit.ways.worker(url), `${api.origin}/v1/echo`);
+
 /** To be run again in a page that was loaded anew. */
 export const setUp = (kit, script = "/worker.js") => {
   const policy = window.trustedTypes?.createPolicy("test", { createScriptURL: (url) => url });
   const trusted = (url) => policy?.createScriptURL(url) ?? url;
 
   /** Resolves when the worker is active. */
-  kit.register = async (more = {}) => {
+  kit.register = async ({ scope, ...more } = {}) => {
     const url = `${script}?${new URLSearchParams({ api: kit.api.origin, ...more })}`;
-    kit.registration = await navigator.serviceWorker.register(trusted(url), { type: "module" });
+    kit.registration = await navigator.serviceWorker.register(trusted(url), { type: "module", scope });
     await navigator.serviceWorker.ready;
   };
 
