@@ -10,7 +10,7 @@ import { picture, setUp, workerStage } from "./harness/workers.mjs";
 const DPOP = { dpop: true };
 
 async function boundStage(t, options) {
-  const staged = await signInStage(t, { ...options, auth: { dpop: true, ...options?.auth } });
+  const staged = await signInStage(t, { ...options, auth: { dpop: "required", ...options?.auth } });
   staged.api.nonce = "n-1";
   return staged;
 }
@@ -185,7 +185,7 @@ test("in a hidden frame: restored with a key, renewed with the same", async (t) 
 });
 
 test("a backend's session keeps its key over a reload and among tabs, until the user signs out", async (t) => {
-  const staged = await stage(t, { backend: true, accessTokenTtl: 300, auth: { dpop: true, autoLogin: "ada" } });
+  const staged = await stage(t, { backend: true, accessTokenTtl: 300, auth: { dpop: "required", autoLogin: "ada" } });
   const { api, auth, page } = staged;
   api.nonce = "n-1";
   await signInAtBackend(staged);
@@ -217,7 +217,7 @@ test("a backend's session keeps its key over a reload and among tabs, until the 
 });
 
 test("a service worker proves with the page's key", async (t) => {
-  const staged = await workerStage(t, { auth: { dpop: true, autoLogin: "ada" } });
+  const staged = await workerStage(t, { auth: { dpop: "required", autoLogin: "ada" } });
   const { api, page } = staged;
   api.nonce = "n-1";
   await signInAtServer(staged);

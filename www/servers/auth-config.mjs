@@ -37,7 +37,7 @@ function clients({ alg, dpop, redirectUris, postLogoutRedirectUris, backendRedir
     redirect_uris: redirectUris,
     post_logout_redirect_uris: postLogoutRedirectUris,
     token_endpoint_auth_method: "none",
-    dpop_bound_access_tokens: dpop,
+    dpop_bound_access_tokens: dpop === "required",
   };
   if (backendRedirectUris.length === 0) return [spa];
   const backend = {
@@ -96,7 +96,7 @@ export function providerConfiguration({ settings, store, signing, appOrigins, re
     },
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: dpop, nonceSecret: randomBytes(32), requireNonce: () => true },
+      dPoP: { enabled: Boolean(dpop), nonceSecret: randomBytes(32), requireNonce: () => true },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: requirePar },
       rpInitiatedLogout: {

@@ -38,7 +38,8 @@ const ACCOUNT = "ada";
  * @param {string[]} [options.backendRedirectUris] if there are some, there is a confidential client for them
  * @param {"ES256" | "RS256" | "PS256" | "EdDSA"} [options.signingAlg] of ID tokens and access tokens
  * @param {boolean} [options.requirePar] refuse authorization requests that were not pushed
- * @param {boolean} [options.dpop] tokens of the page's client are bound to its key, and proofs need this server's nonce
+ * @param {false | "offered" | "required"} [options.dpop] tokens of the page's client may or have to be bound to its key;
+ *   proofs need this server's nonce
  * @param {number} [options.accessTokenTtl] setting, seconds
  * @param {number} [options.refreshTokenTtl] setting, seconds
  * @param {boolean | string} [options.autoLogin] setting: sign in this account without showing the page (`true`: ada),
