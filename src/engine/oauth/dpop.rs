@@ -66,8 +66,8 @@ pub fn proof(asked: &impl Object, nonces: &Nonces, issued_ms: u64) -> String {
 
 /// A method as `fetch` sends it (Fetch standard, "normalize a method").
 fn normalized(method: String) -> String {
-    let known = ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
-    known.iter().find(|known| method.eq_ignore_ascii_case(known)).map_or(method, |known| (*known).into())
+    let upper = method.to_ascii_uppercase();
+    if matches!(&*upper, "DELETE" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT") { upper } else { method }
 }
 
 /// A public key, its members in the order of RFC 7638: the hash of this is its thumbprint.
@@ -88,17 +88,19 @@ struct Json(String);
 impl Json {
     #[inline(never)]
     fn add_raw(&mut self, name: &str, value: &str) {
-        self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        for part in ["\"", name, "\":", value] {
-            self.0.push_str(part);
-        }
+        self.0.push_str(if self.0.is_empty() { "{\"" } else { ",\"" });
+        self.0.push_str(name);
+        self.0.push_str("\":");
+        self.0.push_str(value);
     }
 
     #[inline(never)]
     fn add(&mut self, name: &str, value: &str) {
         let mut text = String::from("\"");
         // No URL, method or nonce has a character that would have to be escaped.
-        text.extend(value.chars().filter(|letter| !matches!(letter, '"' | '\\' | '\0'..='\x1F')));
+        for byte in value.bytes().filter(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')) {
+            text.push(char::from(byte));
+        }
         text.push('"');
         self.add_raw(name, &text);
     }
