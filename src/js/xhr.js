@@ -61,7 +61,7 @@ export function patchXhr(window, gate) {
   // It may also have nothing to do with it.
   if (!prototype) return () => {};
   const XMLHttpRequest = prototype.constructor;
-  const { addEventListener, dispatchEvent } = listening;
+  const { addEventListener, dispatchEvent, removeEventListener } = listening;
   const inherits = !Object.hasOwn(listening, "addEventListener");
   const native = Object.getOwnPropertyDescriptors(prototype);
   const closing = new AbortController();
@@ -107,8 +107,13 @@ export function patchXhr(window, gate) {
 
   /** Makes it the newest one; undefined for a request that is none of ours. */
   function bind(xhr, call) {
+    const upload = read(xhr, "upload");
     calls.set(xhr, call);
-    calls.set(read(xhr, "upload"), call);
+    calls.set(upload, call);
+    if (call) return;
+    // Whoever listens there makes a simple request ask for a preflight.
+    for (const type of EVENTS) if (led.get(upload)?.[type]) apply(removeEventListener, upload, [type, listen, true]);
+    led.delete(upload);
   }
 
   /** From an open() to the next one. */
