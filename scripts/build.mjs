@@ -55,10 +55,18 @@ async function optimise() {
 }
 
 async function bundle() {
+  await link(["index.js", "callback.js"]);
+  // These have the wasm in them: a bundler must not find the way to the file as well.
+  await link(["inline.js", "service-worker.js"], { "import.meta.url": "undefined" });
+  await minifyAll();
+}
+
+async function link(entries, define) {
   const { build: esbuild } = await import("esbuild");
   await esbuild({
     absWorkingDir: root,
-    entryPoints: ["src/js/index.js", "src/js/inline.js", "src/js/callback.js", "src/js/service-worker.js"],
+    entryPoints: entries.map((name) => `src/js/${name}`),
+    define,
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,
@@ -72,7 +80,10 @@ async function bundle() {
     drop: ["console"],
     logLevel: "warning",
   });
-  // esbuild links, terser makes it smaller: 4 % of the compressed bytes.
+}
+
+/** esbuild links, terser makes it smaller: 4 % of the compressed bytes. */
+async function minifyAll() {
   const { minify } = await import("terser");
   const options = {
     module: true,

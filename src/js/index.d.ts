@@ -17,7 +17,7 @@ export interface ResourceOptions {
    * {@link TokenWardOptions.dangerouslyAllowHttp}. No userinfo, query or fragment. The longest matching path
    * decides alone: a method that it does not list carries no token, even if a shorter path would cover it.
    */
-  url: string;
+  url: string | URL;
   /** HTTP methods that carry a token. Default: all. `OPTIONS` has to be listed like any other. */
   methods?: readonly string[];
 }
@@ -315,7 +315,7 @@ export interface SignInOptions {
 /** What {@link TokenWard.install} patches. */
 export interface InstallOptions {
   /** Of the page's own origin: a frame's, to patch it as well. To be repeated after the frame has loaded. Default: the page. */
-  window?: Window;
+  window?: Window | null;
   /**
    * Patches `XMLHttpRequest` as well. A synchronous request gets the token there is, and never waits. Where a request ends
    * because there is no token to be had, its `error` event has the {@link TokenWardError} in `error`. Default: false
@@ -331,7 +331,7 @@ export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
 /** What {@link TokenWard.connectServiceWorker} lends for. */
 export interface ConnectOptions {
   /** A frame of the page's own origin that has no ward, and loads with this page's tokens. Default: the page itself. */
-  window?: Window;
+  window?: Window | null;
   /**
    * Which `authorizeRequests()` of the worker lends from this ward, where a page has several; one for each window. Default: the
    * one without a name.
@@ -520,7 +520,7 @@ export class TokenWard extends EventTarget {
    * @throws {TypeError} `invalid_option`: it is not allowed, or `url` is not covered
    * @throws {TokenWardError} `signed_out`, also if another session began meanwhile; `token_unavailable`, `closed`
    */
-  ticket(url: string, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
+  ticket(url: string | URL, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
 
   /**
    * Lends the access token to the page's service worker, whose script calls `authorizeRequests()` of

@@ -169,7 +169,7 @@ function checked(value, key, type) {
 
 function parseUrl(value, key, base) {
   try {
-    if (typeof value === "string") return new URL(value, base).href;
+    if (typeof value === "string" || value instanceof URL) return new URL(value, base).href;
   } catch {
     // Told below.
   }
