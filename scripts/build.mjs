@@ -55,7 +55,7 @@ async function optimise() {
 }
 
 async function bundle() {
-  await link(["index.js", "callback.js"]);
+  await link(["index.js", "callback.js", "remote.js", "worker.js"]);
   // These have the wasm in them: a bundler must not find the way to the file as well.
   await link(["inline.js", "service-worker.js"], { "import.meta.url": "undefined" });
   await minifyAll();
@@ -70,6 +70,8 @@ async function link(entries, define) {
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,
+    // Pages that need it load it, and nobody else.
+    external: ["./remote.js"],
     minify: true,
     format: "esm",
     platform: "neutral",
@@ -85,13 +87,16 @@ async function link(entries, define) {
 /** esbuild links, terser makes it smaller: 4 % of the compressed bytes. */
 async function minifyAll() {
   const { minify } = await import("terser");
+  // The same names everywhere: what one file makes, another one uses.
+  const nameCache = {};
   const options = {
     module: true,
     ecma: 2020,
     compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true },
     mangle: { properties: { regex: INTERNAL } },
+    nameCache,
   };
-  for (const name of ["index.js", "inline.js", "callback.js", "service-worker.js"]) {
+  for (const name of ["index.js", "inline.js", "callback.js", "service-worker.js", "remote.js", "worker.js"]) {
     const file = join(dist, name);
     const { code } = await minify(await readFile(file, "utf8"), options);
     await writeFile(file, code);

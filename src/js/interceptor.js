@@ -79,6 +79,7 @@ export function intercept(next, gate, realm, free) {
       if (!request) return apply(next, receiver, args);
       const call = { gate, core, next, receiver, realm, rule, request, href };
       if (!request.signal?.aborted) {
+        if (code === SEND && gate.send) return realm.Promise.resolve(gate.send(call));
         const credentials = code === SEND && credentialsOf(core);
         if (code === WAIT || (credentials && isBound(credentials))) return realm.Promise.resolve(waiting(call));
         if (credentials) return authorised(call, credentials);

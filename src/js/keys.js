@@ -42,6 +42,24 @@ export async function lastingKey(name, make) {
   });
 }
 
+/** Keeps the transaction of a worker, which the page does not see, and forgets those that nobody comes back for. */
+export const keepTransaction = (transaction) =>
+  withKeys(async (keys) => {
+    for (const { at, state } of await settled(keys.getAll())) {
+      if (at < transaction.at - LIFETIME_MS) await settled(keys.delete(["t", state]));
+    }
+    await settled(keys.put(transaction, ["t", transaction.state]));
+  });
+
+/** Resolves with the transaction of this state, which is kept no longer; undefined for another ward's. */
+export const takeTransaction = (state, ward) =>
+  withKeys(async (keys) => {
+    const transaction = (await settled(keys.get(["t", state]))) ?? {};
+    if ((transaction.ward ?? ward) !== ward) return undefined;
+    await settled(keys.delete(["t", state]));
+    return transaction;
+  });
+
 export const forgetKey = (name) => withKeys((keys) => settled(keys.delete(name)));
 
 /** Resolves with the key of a sign-in that comes back, which is kept no longer. */

@@ -17,6 +17,7 @@ export const {
   Object,
   Promise,
   Proxy,
+  ReadableStream,
   Request,
   Response,
   Set,
@@ -29,6 +30,7 @@ export const {
   Uint8Array,
   WeakMap,
   WebAssembly,
+  Worker,
   addEventListener,
   atob,
   clearInterval,
@@ -45,6 +47,7 @@ export const {
   parent,
   setInterval,
   setTimeout,
+  trustedTypes,
 } = globalThis;
 
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);

@@ -45,6 +45,8 @@ const OPTIONS = {
   dpop: "boolean",
   dangerouslyAllowHttp: "boolean",
   dangerouslyExposeAccessToken: "boolean",
+  isolation: "string",
+  worker: "source",
   wasm: "source",
 };
 
@@ -88,6 +90,8 @@ export function readOptions(given) {
   const endpoints = read(server, "endpoints", "endpoints.", ENDPOINTS);
   const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path", tokenEndpoint: "url" });
   for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
+  if (!/^(page|worker)$/.test(options.isolation ?? "page")) fail("isolation", "must be page or worker");
+  if (options.isolation === "worker" && options.refresh) fail("refresh", "must not be set with isolation");
   if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {
     ...options,
@@ -138,10 +142,9 @@ export function readTokens(given = {}, { borrows, dpop }) {
 }
 
 /** Reads what `signIn()` was given, as Core takes it. */
-export function readSignIn(given) {
+export function readSignIn(given, page) {
   const { mode = "redirect", returnTo, extraParams = {}, ...asked } = read(given, "options", "", SIGN_IN);
   if (!/^(redirect|popup)$/.test(mode)) fail("mode", "must be redirect or popup");
-  const page = location.href;
   return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: Object.entries(extraParams).flat().map(String) };
 }
 

@@ -4,21 +4,18 @@ import { bytesOf, digest, part, verify } from "./jws.js";
 import {
   AbortSignal,
   Array,
-  JSON,
   Object,
   URL,
   Uint8Array,
   apply,
   crypto,
-  document,
-  location,
   monotonicClock,
   slice,
   wallClock,
 } from "./natives.js";
-import { forgetKey, keepKey, lastingKey, takeKey } from "./keys.js";
+import { forgetKey, lastingKey } from "./keys.js";
 import { get, post } from "./post.js";
-import { answerTo, scopeOf } from "./relay.js";
+import { scopeOf } from "./relay.js";
 import {
   AT_HASH,
   BASE64URL,
@@ -56,22 +53,6 @@ const DPOP = "DPoP ";
 
 const MAX_BYTES = 1 << 20;
 
-const STORED = "tokenward.";
-
-/** Keeps a transaction for the page that comes back. It is all that is ever stored, and by its state, for this tab. */
-export async function keep({ prover, ...transaction }) {
-  sessionStorage.setItem(STORED + transaction.state, JSON.stringify(transaction));
-  if (prover) await keepKey(transaction, prover.pair);
-}
-
-/** The transaction of this state, which is used up with it, as is every other that this tab began; not another ward's. */
-export function take(state, ward) {
-  const transaction = JSON.parse(sessionStorage.getItem(STORED + state)) ?? {};
-  if ((transaction.ward ?? ward) !== ward) return undefined;
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith(STORED)) sessionStorage.removeItem(key);
-  return transaction;
-}
-
 /** The IO of signing in. What it means is for Core to say. */
 export class SignIn {
   #core;
@@ -79,6 +60,8 @@ export class SignIn {
   #keys = [];
   /** Proves the possession of the key of the session, with `dpop`. */
   prover;
+  /** See page.js. */
+  page;
 
   #options;
   #closing;
@@ -86,8 +69,9 @@ export class SignIn {
   #scope;
 
   /** @param core gives the ward's, or throws; `closing` aborts with the ward's end */
-  constructor(core, options, closing) {
+  constructor(core, options, closing, page) {
     this.#core = core;
+    this.page = page;
     this.#options = options;
     this.#scope = options.scope;
     this.#closing = closing;
@@ -149,9 +133,9 @@ export class SignIn {
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
     const { dpop, issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
-    const prover = dpop ? (ask.prover ?? this.#proverOf(await generateKey())) : undefined;
-    const jkt = await prover?.thumbprint();
-    const own = { state: mode + state, nonce, verifier, challenge, issuer, prover, jkt, at: wallClock(), ward: scopeOf(this.#options) };
+    const pair = dpop ? (ask.pair ?? (await generateKey())) : undefined;
+    const jkt = pair && (await this.#proverOf(pair).thumbprint());
+    const own = { state: mode + state, nonce, verifier, challenge, issuer, pair, jkt, at: wallClock(), ward: scopeOf(this.#options) };
     const transaction = { scope, ...ask, ...own, redirectUri: mode === REDIRECT ? redirectUri : relayUri };
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
@@ -165,7 +149,7 @@ export class SignIn {
   async finish(transaction, params, stop) {
     const url = await this.endpoint(TOKEN);
     const request = this.step(CODE_REQUEST, transaction, params);
-    const prover = transaction.prover ?? (transaction.jkt && (await this.#kept(transaction)));
+    const prover = transaction.pair && this.#proverOf(transaction.pair);
     let sent;
     const send = () => {
       sent = monotonicClock();
@@ -182,12 +166,6 @@ export class SignIn {
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
     this.#scope = transaction.scope;
     return { answer, sent, prover };
-  }
-
-  async #kept(transaction) {
-    const pair = await takeKey(transaction);
-    if (!pair) throw new TokenWardError("transaction_expired");
-    return this.#proverOf(pair);
   }
 
   #proverOf(pair) {
@@ -268,24 +246,14 @@ export class SignIn {
 
   /** Signs in in a hidden frame, if the server does so without a question; with the key that there is. */
   async silently(stop) {
-    const page = location.href;
-    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, prover: this.prover };
+    const { url: page } = this.page;
+    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, pair: this.prover?.pair };
     const { transaction, url } = await this.begin(ask, FRAME, stop);
     stop.throwIfAborted();
-    const frame = document.createElement("iframe");
-    frame.hidden = true;
-    // It must not take the page away.
-    frame.sandbox = "allow-scripts allow-same-origin allow-forms";
-    frame.src = url;
-    document.documentElement.append(frame);
-    try {
-      const answer = await answerTo(transaction.state, frame.contentWindow, stop);
-      const found = await this.finish(transaction, answer, stop);
-      if (!this.step(SIGNED_IN)) this.prover = found.prover;
-      return found.answer;
-    } finally {
-      frame.remove();
-    }
+    const answer = await this.page.frame(url, transaction.state, stop);
+    const found = await this.finish(transaction, answer, stop);
+    if (!this.step(SIGNED_IN)) this.prover = found.prover;
+    return found.answer;
   }
 }
 

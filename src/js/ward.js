@@ -19,17 +19,16 @@ import {
   URL,
   WeakMap,
   WebAssembly,
-  location,
   monotonicClock,
   nativeFetch,
-  open,
   realmOf,
   wallClock,
 } from "./natives.js";
 import { readConnection, readInstall, readOptions, readSignIn, readTicket, readTokens } from "./options.js";
+import { never, page } from "./page.js";
 import { patch, unpatch } from "./patches.js";
-import { answerTo, isAt, relay, scopeOf, takeAnswer } from "./relay.js";
-import { END_SESSION, POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
+import { isAt, relay, scopeOf, takeAnswer } from "./relay.js";
+import { END_SESSION, POPUP, REDIRECT, SignIn, TOKEN } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
@@ -60,14 +59,15 @@ const ABORTED = 5;
 /** The authorization response that the page's address held. */
 let callback;
 
-/** A promise for a page that is about to be left. */
-const never = () => new Promise(() => {});
-
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
 
 /** A ward for a service worker, whose wasm is there, and whether a request may carry its token. */
 export let borrower;
+
+/** The ward of a worker, whose pages do what takes a document. `fetch` resolves with AS_IS for what carries no token. */
+export let vaultOf;
+export const AS_IS = {};
 
 export class TokenWard extends EventTarget {
   /** Undefined once closed. */
@@ -110,13 +110,21 @@ export class TokenWard extends EventTarget {
       const ward = new TokenWard(MADE_BY_CREATE, { ...readOptions(options), borrows: true });
       return { ward, covers: ({ url, method }) => ward.#core.step(COVERS, url, method) };
     };
+    vaultOf = async (read, seam, answer) => {
+      await load(read.wasm);
+      callback = answer;
+      const ward = new TokenWard(MADE_BY_CREATE, read, seam);
+      const isAuthorised = (input, init) => (init ?? input).headers.authorization ?? input.headers?.has("authorization");
+      const next = (...args) => (isAuthorised(...args) ? nativeFetch(...args) : Promise.resolve(AS_IS));
+      return { ward, turnTo: (page) => (ward.#signIn.page = page), fetch: intercept(next, ward.#gate, realmOf(globalThis), true) };
+    };
   }
 
-  constructor(key, options) {
+  constructor(key, options, seam) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
     this.#options = options;
-    this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
+    this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal, seam);
     const host = hostOf({
       core: () => this.#core,
       tabs: () => this.#tabs,
@@ -139,8 +147,14 @@ export class TokenWard extends EventTarget {
       if (answer && relay(answer)) return never();
       callback = answer ?? callback;
     }
+    if (read.isolation === "worker") {
+      const { connect } = await import("./remote.js");
+      const answer = callback;
+      callback = undefined;
+      return connect(read, answer, page, { TokenWardError, intercept, invalid, ofWindow, patch, realmOf, readInstall, readSignIn, unpatch });
+    }
     await load(read.wasm);
-    return new TokenWard(MADE_BY_CREATE, read);
+    return new TokenWard(MADE_BY_CREATE, read, page);
   }
 
   get signedIn() {
@@ -160,7 +174,8 @@ export class TokenWard extends EventTarget {
   }
 
   async signIn(options = {}) {
-    const { mode, signal, stepUp, ...ask } = readSignIn(options);
+    const { mode, signal, stepUp, ...ask } = readSignIn(options, this.#signIn.page.url);
+    const { page } = this.#signIn;
     const core = this.#alive();
     const refused = stepUp && this.#refusals.get(stepUp);
     if (stepUp) {
@@ -174,19 +189,16 @@ export class TokenWard extends EventTarget {
     if (mode === "redirect") {
       const { transaction, url } = await this.#signIn.begin(ask, REDIRECT, stop);
       stop.throwIfAborted();
-      await keep(transaction);
-      location.assign(url);
-      return never();
+      await page.keep(transaction);
+      return page.leave(url);
     }
     const began = core.step(SIGN_OUTS);
     // Now, while the user's click still counts.
-    const popup = open("", "_blank", "width=480,height=640");
-    if (!popup) throw new TokenWardError("popup_blocked");
+    const popup = page.popup();
     try {
       const { transaction, url } = await this.#signIn.begin(ask, POPUP, stop);
       stop.throwIfAborted();
-      popup.location.replace(url);
-      const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
+      const params = await popup.answer(url, transaction.state, stop);
       this.#signIn.take(began, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
@@ -206,7 +218,7 @@ export class TokenWard extends EventTarget {
     // As long as these cannot be had, nothing is used up.
     const failure = await this.#signIn.endpoint(TOKEN).catch((error) => error);
     if (failure.retryable) throw failure;
-    const transaction = take(params.state, scopeOf(this.#options));
+    const transaction = await this.#signIn.page.take(params.state, scopeOf(this.#options));
     if (!transaction) return null;
     callback = undefined;
     this.#signIn.take(began, await this.#signIn.finish(transaction, params));
@@ -290,8 +302,7 @@ export class TokenWard extends EventTarget {
       url ??= (await this.#signIn.endpoint(END_SESSION).catch(() => {})) && this.#signIn.step(LOGOUT_URL);
       // Somebody may have signed in meanwhile.
       if (url && reached && this.#core?.stamp() === stamp) {
-        location.assign(url);
-        return never();
+        return this.#signIn.page.leave(url);
       }
       notRevoked.push("end_session");
     }
