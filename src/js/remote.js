@@ -1,5 +1,5 @@
 // A ward whose tokens are in a worker. Nothing of what is here ever has one.
-import { AbortController, CustomEvent, Map, Object, Promise, URL, WeakMap, Worker, apply, location, nativeFetch, startsWith, trustedTypes } from "./natives.js";
+import { AbortController, CustomEvent, Map, Object, Promise, URL, WeakMap, SharedWorker, Symbol, Worker, apply, location, nativeFetch, startsWith, trustedTypes } from "./natives.js";
 import { packError, packStream, unpackError, unpackResponse } from "./wire.js";
 
 // As Core answers, see interceptor.js.
@@ -48,7 +48,14 @@ export async function connect(read, answer, page, tools) {
       this.#worker = worker;
       this.#port = worker.port ?? worker;
       this.#port.onmessage = ({ data }) => this.#heard(data);
-      worker.onerror = () => this.#died();
+    }
+
+    /** Resolves when the worker has read the options. */
+    async open(options) {
+      const failed = new Promise((_, reject) => {
+        this.#worker.onerror = (cause) => reject(new TokenWardError("core_unavailable", { cause }));
+      });
+      await Promise.race([this.call("open", [options]), failed]);
     }
 
     /** Asks the worker. */
@@ -95,11 +102,6 @@ export async function connect(read, answer, page, tools) {
       this.#stops.delete(id);
     }
 
-    #died() {
-      for (const { reject } of this.#calls.values()) reject(new TokenWardError("internal_error"));
-      this.#calls.clear();
-    }
-
     async #send({ request, next, receiver }) {
       const held = request.hold();
       const [one] = held.send();
@@ -112,17 +114,7 @@ export async function connect(read, answer, page, tools) {
         if (bytes.byteLength) [init.body, transfer] = [bytes, [bytes]];
       }
       signal?.throwIfAborted();
-      let abort;
-      const answered = this.call("fetch", [{ url, ...init }], transfer, (id) => {
-        abort = () => this.#port?.postMessage({ aborts: id });
-      });
-      const aborted = new Promise((_, reject) =>
-        signal.addEventListener("abort", () => {
-          abort();
-          reject(signal.reason);
-        }),
-      );
-      const answer = await Promise.race([answered, aborted]);
+      const answer = await this.#abortable("fetch", [{ url, ...init }], transfer, signal);
       return answer ? unpackResponse(answer) : apply(next, receiver, held.send(undefined, true));
     }
 
@@ -144,10 +136,25 @@ export async function connect(read, answer, page, tools) {
     }
 
     async signIn({ stepUp, signal, ...options } = {}) {
+      signal?.throwIfAborted();
       if (options.mode === "popup") this.#popup = page.popup();
       const ask = { ...options, href: location.href, ...(stepUp && { stepUp: this.#stepUps.get(stepUp) }) };
-      const { response } = await this.call("signIn", [ask]);
+      const { response } = await this.#abortable("signIn", [ask], [], signal);
       return { response: response && unpackResponse(response) };
+    }
+
+    /** Asks the worker, until `signal` aborts. */
+    async #abortable(what, args, transfer, signal) {
+      let id, abort;
+      const aborted = new Promise((_, reject) => {
+        abort = () => {
+          this.#port?.postMessage({ aborts: id });
+          reject(signal.reason);
+        };
+        signal?.addEventListener("abort", abort);
+      });
+      const answered = this.call(what, args, transfer, (given) => (id = given));
+      return Promise.race([answered, aborted]);
     }
 
     handleCallback() {
@@ -184,7 +191,11 @@ export async function connect(read, answer, page, tools) {
     uninstall() {
       for (const [window, { gate }] of this.#patches) {
         gate.core = undefined;
-        unpatch(window, "fetch");
+        try {
+          unpatch(window, "fetch");
+        } catch {
+          // A frame that is at another origin now.
+        }
       }
       this.#patches.clear();
       return this;
@@ -193,14 +204,28 @@ export async function connect(read, answer, page, tools) {
     close() {
       this.uninstall();
       this.#gate.core = undefined;
-      this.#port?.postMessage({ id: 0, what: "close", args: [] });
+      this.#port?.postMessage({ what: "close" });
       this.#port = undefined;
+      for (const { reject } of this.#calls.values()) reject(new TokenWardError("closed"));
+      this.#calls.clear();
+    }
+
+    [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
+      this.close();
+    }
+
+    async ticket() {
+      throw invalid("invalid_option", "isolation must be page for tickets: a worker gives no token away");
+    }
+
+    async connectServiceWorker() {
+      throw invalid("invalid_option", "isolation must be page for a service worker: no page has a token to lend");
     }
   }
 
-  const worker = new Worker(read.worker ?? ownScript(), { type: "module" });
-  const ward = new RemoteWard(worker);
-  const { wasm, worker: _, ...options } = read;
-  await ward.call("open", [{ read: options, answer }]);
+  const { wasm, worker: script = ownScript(), ...options } = read;
+  const settings = { type: "module", name: `tokenward ${tools.scopeOf(read)}` };
+  const ward = new RemoteWard(SharedWorker ? new SharedWorker(script, settings) : new Worker(script, settings));
+  await ward.open({ read: options, answer });
   return ward;
 }

@@ -110,13 +110,16 @@ export class TokenWard extends EventTarget {
       const ward = new TokenWard(MADE_BY_CREATE, { ...readOptions(options), borrows: true });
       return { ward, covers: ({ url, method }) => ward.#core.step(COVERS, url, method) };
     };
-    vaultOf = async (read, seam, answer) => {
+    vaultOf = async (read, seam) => {
       await load(read.wasm);
-      callback = answer;
       const ward = new TokenWard(MADE_BY_CREATE, read, seam);
       const isAuthorised = (input, init) => (init ?? input).headers.authorization ?? input.headers?.has("authorization");
       const next = (...args) => (isAuthorised(...args) ? nativeFetch(...args) : Promise.resolve(AS_IS));
-      return { ward, turnTo: (page) => (ward.#signIn.page = page), fetch: intercept(next, ward.#gate, realmOf(globalThis), true) };
+      const turnTo = (page, answer) => {
+        ward.#signIn.page = page;
+        callback = answer;
+      };
+      return { ward, turnTo, fetch: intercept(next, ward.#gate, realmOf(globalThis), true) };
     };
   }
 
@@ -151,7 +154,7 @@ export class TokenWard extends EventTarget {
       const { connect } = await import("./remote.js");
       const answer = callback;
       callback = undefined;
-      return connect(read, answer, page, { TokenWardError, intercept, invalid, ofWindow, patch, realmOf, readInstall, readSignIn, unpatch });
+      return connect(read, answer, page, { TokenWardError, intercept, invalid, ofWindow, patch, realmOf, readInstall, scopeOf, unpatch });
     }
     await load(read.wasm);
     return new TokenWard(MADE_BY_CREATE, read, page);

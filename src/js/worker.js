@@ -19,11 +19,11 @@ const stepUps = new Map();
 
 const stateOf = ({ ward }) => ({ signedIn: ward.signedIn, user: ward.user, snapshot: ward.snapshot() });
 
-async function open({ read, answer }, page) {
+async function open(read, page) {
   const options = JSON.stringify({ ...read, page: undefined });
   first ??= options;
   if (first !== options) throw invalid("invalid_option", "options must be those that this worker has already");
-  opening ??= vaultOf(read, page, answer).then((vault) => {
+  opening ??= vaultOf(read, page).then((vault) => {
     for (const name of EVENTS) {
       vault.ward.addEventListener(name, (event) => {
         const id = stepUps.size;
@@ -42,6 +42,8 @@ function serve(port) {
   const waiting = new Map();
   let asks = 0;
   let vault;
+  /** The authorization response that the page came with. */
+  let response;
 
   /** Has the page do what takes a document. */
   const ask = (what, args, stop) =>
@@ -64,11 +66,15 @@ function serve(port) {
     frame: (url, state, stop) => ask("frame", [url, state], stop),
   };
 
-  async function fetch(id, { url, body, ...init }) {
+  const begin = (id) => {
     const controller = new AbortController();
     running.set(id, controller);
+    return controller.signal;
+  };
+
+  async function fetch(id, { url, body, ...init }) {
+    const signal = begin(id);
     try {
-      const { signal } = controller;
       const isStream = body && !body.byteLength && typeof body !== "string" && body.getReader;
       const answer = await vault.fetch(url, { ...init, body, signal, ...(isStream && { duplex: "half" }) });
       return answer === AS_IS ? [undefined] : packResponse(answer);
@@ -81,40 +87,56 @@ function serve(port) {
   async function answer(id, what, [args = {}, ...more]) {
     if (what === "open") {
       page.url = args.read.page;
-      vault = await open(args, page);
+      response = args.answer;
+      vault = await open(args.read, page);
       ports.add(port);
       return [];
     }
     if (what === "fetch") return fetch(id, args);
-    if (what === "close") {
-      ports.delete(port);
-      vault.ward.close();
-      return [];
-    }
     if (!CALLS.includes(what)) return [];
-    vault.turnTo(page);
+    vault.turnTo(page, response);
+    // As long as nothing is used up, it may be called again.
+    if (what === "handleCallback") {
+      const value = await vault.ward.handleCallback().catch((error) => {
+        if (!error.retryable) response = undefined;
+        throw error;
+      });
+      response = undefined;
+      return [value];
+    }
     const { href, stepUp, ...options } = args;
     if (href) page.url = href;
     if (stepUp !== undefined) options.stepUp = stepUps.get(stepUp);
+    if (what === "signIn") options.signal = begin(id);
     const value = await vault.ward[what](options, ...more);
     if (!value?.response) return [value];
-    const [response, transfer] = packResponse(value.response);
-    return [{ ...value, response }, transfer];
+    const [packed, transfer] = packResponse(value.response);
+    return [{ ...value, response: packed }, transfer];
+  }
+
+  function close() {
+    ports.delete(port);
+    if (ports.size > 0) return;
+    vault?.ward.close();
+    first = opening = undefined;
+    // A shared one ends with its last page.
+    if (port === globalThis) globalThis.close();
   }
 
   port.onmessage = async ({ data: { id, what, args, answers, aborts, value, error } }) => {
+    if (what === "close") return close();
     if (answers) {
       const { resolve, reject } = waiting.get(answers) ?? {};
       waiting.delete(answers);
       return error ? reject?.(unpackError(error)) : resolve?.(value);
     }
     if (aborts) return running.get(aborts)?.abort(value);
-    const state = () => vault && stateOf(vault);
+    const state = () => vault && ports.has(port) && stateOf(vault);
     try {
       const [value, transfer = []] = await answer(id, what, args);
-      port.postMessage({ id, value, state: what === "close" ? undefined : state() }, transfer);
+      port.postMessage({ id, value, state: state() }, transfer);
     } catch (thrown) {
-      port.postMessage({ id, error: packError(thrown), state: what === "close" ? undefined : state() });
+      port.postMessage({ id, error: packError(thrown), state: state() });
     }
   };
 }
