@@ -55,9 +55,9 @@ async function optimise() {
 }
 
 async function bundle() {
-  await link(["index.js", "callback.js", "remote.js", "worker.js"]);
+  await link(["index.js", "callback.js", "remote.js"]);
   // These have the wasm in them: a bundler must not find the way to the file as well.
-  await link(["inline.js", "service-worker.js"], { "import.meta.url": "undefined" });
+  await link(["inline.js", "service-worker.js", "worker.js"], { "import.meta.url": "undefined" });
   await minifyAll();
 }
 

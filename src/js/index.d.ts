@@ -145,6 +145,19 @@ export interface TokenWardOptions {
    * `DPoP` and expose `DPoP-Nonce` if they ask for nonces. Default `false`.
    */
   dpop?: boolean;
+  /**
+   * Where the tokens are. `"page"`: in WebAssembly memory of the page, which a script of the page that tries hard can read.
+   * `"worker"`: in a worker (one for all tabs where there are shared ones), which signs in, renews and sends the authorised
+   * requests; no script of the page ever has a token or a code verifier. There `setTokens()` and `snapshot()` are about what the
+   * worker last told, and {@link TokenWard.ticket}, {@link TokenWard.connectServiceWorker}, {@link InstallOptions.xhr} and
+   * {@link TokenWardOptions.refresh} are not available. Default `"page"`.
+   */
+  isolation?: "page" | "worker";
+  /**
+   * The script of the worker, with `isolation: "worker"`. Of the page's own origin; a `TrustedScriptURL` where the page insists
+   * on Trusted Types. Default: `worker.js` beside the module, by a policy named `tokenward`.
+   */
+  worker?: string | URL | object;
   /** Accept `http:` for hosts that are not loopback. Tokens then travel in the clear. Default `false`. */
   dangerouslyAllowHttp?: boolean;
   /**

@@ -80,7 +80,7 @@ export async function connect(read, answer, page, tools) {
       }
       const { resolve, reject } = this.#calls.get(id) ?? {};
       this.#calls.delete(id);
-      return error ? reject?.(unpackError(error)) : resolve?.(value);
+      return error ? reject?.(unpackError(error, TokenWardError)) : resolve?.(value);
     }
 
     /** What takes a document. */
@@ -170,6 +170,8 @@ export async function connect(read, answer, page, tools) {
     }
 
     signOut(options) {
+      // Whatever is asked for from now on comes after that.
+      this.#state = { ...this.#state, signedIn: false, user: null };
       return this.call("signOut", [{ ...options }]);
     }
 

@@ -1,6 +1,5 @@
 // What goes between a page and the worker that holds its tokens: no token, code or verifier but those that the page was given.
-import { TokenWardError, invalid } from "./errors.js";
-import { Array, MessageChannel, Object, Promise, ReadableStream, Response } from "./natives.js";
+import { Array, MessageChannel, Object, Promise, ReadableStream, Response, TypeError } from "./natives.js";
 
 /** An error for the other side. What the browser threw is cloned. */
 export function packError(error) {
@@ -9,9 +8,10 @@ export function packError(error) {
   return typeof code === "string" ? { code, message, isInvalid: true } : { thrown: error };
 }
 
-export function unpackError({ code, message, isInvalid, thrown, ...more }) {
+/** @param Kind the class of the library's own errors on this side */
+export function unpackError({ code, message, isInvalid, thrown, ...more }, Kind) {
   if (code === undefined) return thrown;
-  return isInvalid ? invalid(code, message) : Object.assign(new TokenWardError(code), { message, ...more });
+  return isInvalid ? Object.assign(new TypeError(message), { code }) : Object.assign(new Kind(code), { message, ...more });
 }
 
 /** Whether this engine lets streams go to another thread. */

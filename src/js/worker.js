@@ -1,10 +1,14 @@
 // The worker that holds the tokens. Its pages ask it to send requests and to sign in and out, and it asks them for what
 // takes a document. It answers with no token; what it may send where is in the first message, once and for all.
-import { invalid } from "./errors.js";
+import { TokenWardError, invalid } from "./errors.js";
+import wasm from "tokenward-wasm";
 import { AbortController, JSON, Map, Promise, Set, addEventListener } from "./natives.js";
 import { keepTransaction, takeTransaction } from "./keys.js";
+import { preset } from "./loader.js";
 import { AS_IS, vaultOf } from "./ward.js";
 import { packError, packResponse, unpackError } from "./wire.js";
+
+preset(wasm);
 
 const EVENTS = ["signedin", "refreshed", "refreshdelayed", "refreshfailed", "signedout", "stepup", "insufficientscope"];
 
@@ -76,7 +80,10 @@ function serve(port) {
     const signal = begin(id);
     try {
       const isStream = body && !body.byteLength && typeof body !== "string" && body.getReader;
-      const answer = await vault.fetch(url, { ...init, body, signal, ...(isStream && { duplex: "half" }) });
+      const answering = vault.fetch(url, { ...init, body, signal, ...(isStream && { duplex: "half" }) });
+      const state = stateOf(vault);
+      if (state.snapshot.waiting > 0) port.postMessage({ state });
+      const answer = await answering;
       return answer === AS_IS ? [undefined] : packResponse(answer);
     } catch (error) {
       running.delete(id);
@@ -128,7 +135,7 @@ function serve(port) {
     if (answers) {
       const { resolve, reject } = waiting.get(answers) ?? {};
       waiting.delete(answers);
-      return error ? reject?.(unpackError(error)) : resolve?.(value);
+      return error ? reject?.(unpackError(error, TokenWardError)) : resolve?.(value);
     }
     if (aborts) return running.get(aborts)?.abort(value);
     const state = () => vault && ports.has(port) && stateOf(vault);
