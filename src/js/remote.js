@@ -1,5 +1,5 @@
 // A ward whose tokens are in a worker. Nothing of what is here ever has one.
-import { AbortController, CustomEvent, Map, Object, Promise, URL, WeakMap, SharedWorker, Symbol, Worker, apply, location, nativeFetch, startsWith, trustedTypes } from "./natives.js";
+import { AbortController, CustomEvent, Map, Object, Promise, URL, WeakMap, SharedWorker, Symbol, Worker, addEventListener, apply, location, nativeFetch, startsWith, trustedTypes } from "./natives.js";
 import { packError, packStream, unpackError, unpackResponse } from "./wire.js";
 
 // As Core answers, see interceptor.js.
@@ -102,6 +102,10 @@ export async function connect(read, answer, page, tools) {
       this.#stops.delete(id);
     }
 
+    leave() {
+      this.#port?.postMessage({ what: "leave" });
+    }
+
     async #send({ request, next, receiver }) {
       const held = request.hold();
       const [one] = held.send();
@@ -115,7 +119,7 @@ export async function connect(read, answer, page, tools) {
       }
       signal?.throwIfAborted();
       const answer = await this.#abortable("fetch", [{ url, ...init }], transfer, signal);
-      return answer ? unpackResponse(answer) : apply(next, receiver, held.send(undefined, true));
+      return answer ? unpackResponse(answer, signal) : apply(next, receiver, held.send(undefined, true));
     }
 
     get signedIn() {
@@ -229,5 +233,7 @@ export async function connect(read, answer, page, tools) {
   const settings = { type: "module", name: `tokenward ${tools.scopeOf(read)}` };
   const ward = new RemoteWard(SharedWorker ? new SharedWorker(script, settings) : new Worker(script, settings));
   await ward.open({ read: options, answer });
+  addEventListener("pagehide", () => ward.leave());
+  addEventListener("pageshow", ({ persisted }) => persisted && ward.open({ read: options }).catch(() => {}));
   return ward;
 }

@@ -46,10 +46,16 @@ export function packStream(stream) {
   return [port2, [port2]];
 }
 
-export function unpackStream(packed) {
+/** @param signal ends it */
+export function unpackStream(packed, signal) {
   if (!packed || packed instanceof ReadableStream) return packed;
   return new ReadableStream(
     {
+      start: (controller) =>
+        signal?.addEventListener("abort", () => {
+          controller.error(signal.reason);
+          packed.postMessage(true);
+        }),
       pull: (controller) =>
         new Promise((resolve) => {
           packed.onmessage = ({ data: { done, value, thrown } }) => {
@@ -74,11 +80,11 @@ export function packResponse({ status, statusText, headers, url, redirected, typ
 }
 
 /** The response, as natively: what a Response that a script makes does not know, is told by properties of its own. */
-export function unpackResponse({ status, statusText, headers, url, redirected, type, body }) {
+export function unpackResponse({ status, statusText, headers, url, redirected, type, body }, signal) {
   const made =
     status === 0
       ? Response.error()
-      : new Response(NO_BODY.includes(status) ? null : unpackStream(body), { status, statusText, headers });
+      : new Response(NO_BODY.includes(status) ? null : unpackStream(body, signal), { status, statusText, headers });
   return told(made, { url, redirected, type });
 }
 

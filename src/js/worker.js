@@ -25,7 +25,12 @@ const stateOf = ({ ward }) => ({ signedIn: ward.signedIn, user: ward.user, snaps
 
 async function open(read, page) {
   const options = JSON.stringify({ ...read, page: undefined });
-  first ??= options;
+  if (first !== options && ports.size === 0) {
+    // Nobody is there any more who would miss it.
+    await opening?.then(({ ward }) => ward.close());
+    opening = undefined;
+    first = options;
+  }
   if (first !== options) throw invalid("invalid_option", "options must be those that this worker has already");
   opening ??= vaultOf(read, page).then((vault) => {
     for (const name of EVENTS) {
@@ -132,6 +137,8 @@ function serve(port) {
 
   port.onmessage = async ({ data: { id, what, args, answers, aborts, value, error } }) => {
     if (what === "close") return close();
+    // It may come back, and the worker outlive it.
+    if (what === "leave") return void ports.delete(port);
     if (answers) {
       const { resolve, reject } = waiting.get(answers) ?? {};
       waiting.delete(answers);
