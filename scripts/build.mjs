@@ -55,9 +55,12 @@ async function optimise() {
 }
 
 async function bundle() {
-  await link(["index.js", "callback.js", "remote.js"]);
-  // These have the wasm in them: a bundler must not find the way to the file as well.
-  await link(["inline.js", "service-worker.js", "worker.js"], { "import.meta.url": "undefined" });
+  const [isPage, isWorker] = [{ HAS_WORKERS: "true" }, { HAS_WORKERS: "false" }];
+  // What has the wasm in it: a bundler must not find the way to the file as well.
+  const isWhole = { "import.meta.url": "undefined" };
+  await link(["index.js", "callback.js", "remote.js"], isPage);
+  await link(["inline.js"], { ...isPage, ...isWhole });
+  await link(["service-worker.js", "worker.js"], { ...isWorker, ...isWhole });
   await minifyAll();
 }
 

@@ -150,7 +150,8 @@ export class TokenWard extends EventTarget {
       if (answer && relay(answer)) return never();
       callback = answer ?? callback;
     }
-    if (read.isolation === "worker") {
+    // Set by the build: what is in a worker already asks no other.
+    if (HAS_WORKERS && read.isolation === "worker") {
       const { connect } = await import("./remote.js");
       const answer = callback;
       callback = undefined;
