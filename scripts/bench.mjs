@@ -59,6 +59,13 @@ const GROUPS = [
     ],
   },
   {
+    title: "fetch, 100 at once with proofs of possession",
+    rows: [
+      { name: "proof.sign", title: "the signatures alone" },
+      { name: "proof.tokenward", title: "tokenward" },
+    ],
+  },
+  {
     title: "fetch, round trip to a loopback server",
     rows: [
       { name: "worker.native", title: "no service worker" },

@@ -55,13 +55,26 @@ async function optimise() {
 }
 
 async function bundle() {
+  const [isPage, isWorker] = [{ HAS_WORKERS: "true" }, { HAS_WORKERS: "false" }];
+  // What has the wasm in it: a bundler must not find the way to the file as well.
+  const isWhole = { "import.meta.url": "undefined" };
+  await link(["index.js", "callback.js", "remote.js"], isPage);
+  await link(["inline.js"], { ...isPage, ...isWhole });
+  await link(["service-worker.js", "worker.js"], { ...isWorker, ...isWhole });
+  await minifyAll();
+}
+
+async function link(entries, define) {
   const { build: esbuild } = await import("esbuild");
   await esbuild({
     absWorkingDir: root,
-    entryPoints: ["src/js/index.js", "src/js/inline.js", "src/js/callback.js", "src/js/service-worker.js"],
+    entryPoints: entries.map((name) => `src/js/${name}`),
+    define,
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,
+    // Pages that need it load it, and nobody else.
+    external: ["./remote.js"],
     minify: true,
     format: "esm",
     platform: "neutral",
@@ -72,15 +85,21 @@ async function bundle() {
     drop: ["console"],
     logLevel: "warning",
   });
-  // esbuild links, terser makes it smaller: 4 % of the compressed bytes.
+}
+
+/** esbuild links, terser makes it smaller: 4 % of the compressed bytes. */
+async function minifyAll() {
   const { minify } = await import("terser");
+  // The same names everywhere: what one file makes, another one uses.
+  const nameCache = {};
   const options = {
     module: true,
     ecma: 2020,
     compress: { passes: 5, unsafe_arrows: true, unsafe_methods: true },
     mangle: { properties: { regex: INTERNAL } },
+    nameCache,
   };
-  for (const name of ["index.js", "inline.js", "callback.js", "service-worker.js"]) {
+  for (const name of ["index.js", "inline.js", "callback.js", "service-worker.js", "remote.js", "worker.js"]) {
     const file = join(dist, name);
     const { code } = await minify(await readFile(file, "utf8"), options);
     await writeFile(file, code);

@@ -172,14 +172,14 @@ proptest! {
 
 /// What is said of this answer to the token request, whose ID token has good claims.
 fn judged(exchange: &Exchange, transaction: &Json, claims: &Json) -> Result<(), Fault> {
-    let world = World::discovered(issuer_options());
+    let mut world = World::discovered(issuer_options());
     world.engine.check_answer(exchange, transaction, claims, world.now)
 }
 
 #[test]
 fn the_token_endpoint_s_answer_is_judged() {
     let fault = |code, detail: &str, status| Err(Fault { code, detail: detail.into(), status });
-    let unusable = answered(200, Some(TokenAnswer { token_type: text("DPoP"), ..response("access-1", None) }));
+    let unusable = answered(200, Some(TokenAnswer { token_type: text("mac"), ..response("access-1", None) }));
     let rows = [
         (renewed("access-1", None), Ok(())),
         (refused_with("invalid_grant"), fault("token_request_failed", "invalid_grant", Some(400))),

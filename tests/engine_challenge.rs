@@ -248,6 +248,7 @@ fn naive_refusal(status: u16, header: &str) -> Refusal {
         let param = |name| challenge.param(name).map(String::from);
         match challenge.param("error") {
             Some("insufficient_scope") => return Refusal::Scope { scope: param("scope") },
+            Some("use_dpop_nonce") if status == 401 => return Refusal::Nonce,
             Some("insufficient_user_authentication") => {
                 let max_age_s = param("max_age").and_then(|text| text.parse().ok());
                 return Refusal::StepUp { acr_values: param("acr_values"), max_age_s };

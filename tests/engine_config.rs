@@ -72,6 +72,7 @@ fn an_error_names_the_key_that_breaks_a_rule() {
         (Options { client_id: None, ..options() }, "clientId"),
         (Options { client_id: None, ..with_url(options(), "endpoints.token", "") }, "clientId"),
         (Options { has_refresh_callback: true, ..options() }, "refresh"),
+        (Options { dpop: true, exposes: true, ..options() }, "dangerouslyExposeAccessToken"),
         (Options { resources: vec![resource(API), resource("ftp://a.test/")], ..options() }, "entry ftp://a.test/.url"),
         (Options { resources: vec![resource(API), resource(API)], ..options() }, "entry https://api.test/v1/.url"),
     ];

@@ -116,7 +116,7 @@ fn transient() -> Vec<(Exchange, Cause, Option<&'static str>)> {
         unreadable(response("", None)),
         unreadable(response("with space", None)),
         unreadable(TokenAnswer { access_token: Member::Number(1.0), ..response("x", None) }),
-        unreadable(TokenAnswer { token_type: text("DPoP"), ..response("x", None) }),
+        unreadable(TokenAnswer { token_type: text("mac"), ..response("x", None) }),
         unreadable(TokenAnswer { refresh_token: Member::Other, ..response("x", None) }),
     ];
     rows.extend([408, 500, 502, 503, 504, 599].map(|status| (answered(status, None), Cause::ServerError, None)));

@@ -129,7 +129,7 @@ fn a_refresh_token_that_may_be_used_up_is_waited_for() {
 
 #[test]
 fn who_has_to_stay_the_same_has_to_be_named() {
-    let world = World::discovered(issuer_options());
+    let mut world = World::discovered(issuer_options());
     let plain = transaction().with("scope", "orders").with("subject", "user-1");
     let nobody = Json(serde_json::Value::Null);
     let fault = world.engine.check_answer(&renewed("access-1", None), &plain, &nobody, world.now);

@@ -93,6 +93,19 @@ fn that_there_is_none_is_told() {
 }
 
 #[test]
+fn a_nonce_that_is_wanted_first_is_given_once() {
+    for (way, work) in ways() {
+        let (mut world, waiter) = restoring(way);
+        world.answer(wants_nonce(400));
+        assert_eq!(world.work(), &work, "{way:?}");
+        world.answer(wants_nonce(400));
+        assert_eq!(world.settled_as(waiter), Some(Settled::Unavailable), "{way:?}");
+        assert_eq!(last_outcome(&world).outcome, Some(Cause::OauthError), "{way:?}");
+        assert_nothing_came_of(&mut world, "a second nonce");
+    }
+}
+
+#[test]
 fn what_could_not_be_found_out_may_be_asked_again() {
     let unusable = TokenAnswer { access_token: text("not visible"), ..response("", Some("refresh-1")) };
     for (way, work) in ways() {
@@ -110,7 +123,6 @@ fn what_could_not_be_found_out_may_be_asked_again() {
             (answered(204, None), Cause::Malformed),
             (answered(200, Some(unusable.clone())), Cause::Malformed),
             (refused_with("temporarily_unavailable"), Cause::ServerError),
-            (wants_nonce(400), Cause::OauthError),
             (Exchange::CallbackRejected(None), Cause::Callback),
         ] {
             let what = format!("{way:?} {exchange:?}");

@@ -46,9 +46,9 @@ fn assert_hidden(what: &dyn Debug) {
 fn what_holds_a_secret_prints_without_it() {
     let text = Secret::new(secret("text"));
     assert_hidden(&text);
-    assert_hidden(&AccessToken::new(&text));
+    assert_hidden(&AccessToken::new(&text, false));
     assert_hidden(&RefreshToken::new(&text));
-    assert_hidden(&AccessToken::new(&text).map(|token| token.authorization()));
+    assert_hidden(&AccessToken::new(&text, false).map(|token| token.authorization()));
     assert_hidden(&Member::Text(text.clone()));
     assert_hidden(&canary_response());
     assert_hidden(&canary_response().read());

@@ -29,6 +29,8 @@ const RENEWALS = {
 
 const config = await (await fetch("/config.json")).json();
 const trace = new Trace();
+/** Where the page remembers whether tokens are to be bound to a key. */
+const BOUND = "demo.bound";
 
 const ward = await TokenWard.create({
   issuer: config.issuer,
@@ -39,6 +41,7 @@ const ward = await TokenWard.create({
   scope: config.scope,
   restore: ["session", "silent"],
   session: config.session,
+  dpop: localStorage.getItem(BOUND) !== null,
   resources: [{ url: `${config.api}/v1` }],
 });
 ward.install({ xhr: true });
@@ -299,6 +302,14 @@ function wireButtons() {
   on("sign-out", () => signOut());
   on("sign-out-everywhere", () => signOut({ endSession: true }));
   on("reload", () => location.reload());
+  setPressed("bind", localStorage.getItem(BOUND) !== null);
+  on("bind", async () => {
+    if (isPressed("bind")) localStorage.removeItem(BOUND);
+    else localStorage.setItem(BOUND, "");
+    // Tokens of one type are none of the other.
+    if (ward.signedIn) await signOut();
+    location.reload();
+  });
   on("refresh-now", () => ward.refresh());
 
   const callOrders = () => call("call-orders", `${api}/v1/orders`);

@@ -81,6 +81,7 @@ async function startServers(started, { ports, dist, accessTokenTtl, autoLogin })
       backendRedirectUris: [`${appOrigin}/session/callback`],
       accessTokenTtl,
       autoLogin,
+      dpop: "offered",
     }),
   );
   started.auth.faults.token = tokenFault;
@@ -141,7 +142,7 @@ function createControls(servers) {
     "GET /config.json": () => ({
       issuer: servers.auth.issuer,
       clientId: CLIENT_ID,
-      session: { url: "/session/token", signOutUrl: "/session/sign-out" },
+      session: { url: "/session/token", signOutUrl: "/session/sign-out", tokenEndpoint: servers.auth.endpoints.token },
       scope: "openid profile offline_access orders",
       api: servers.api.origin,
       other: servers.other.origin,

@@ -24,6 +24,8 @@ impl Challenge {
 pub enum Refusal {
     /// The token is not good: another one may be.
     Token,
+    /// `use_dpop_nonce` (RFC 9449 section 9): the same token is good, with the nonce that came along.
+    Nonce,
     /// `insufficient_scope`: a new token of the same grant would not help.
     Scope {
         /// The scope it takes.
@@ -58,6 +60,7 @@ pub fn refusal(status: u16, header: Option<&str>) -> Refusal {
                     let max_age_s = challenge.max_age.and_then(|text| digits(&text)).map(|seconds| seconds as f64);
                     return Refusal::StepUp { acr_values: challenge.acr_values, max_age_s };
                 }
+                Some("use_dpop_nonce") if status == 401 => return Refusal::Nonce,
                 None | Some("invalid_token") => token |= challenge.ours && status == 401,
                 Some(_) => {}
             }

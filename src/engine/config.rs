@@ -83,6 +83,13 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         return broken("restore", "must not hold silent without redirectUri, and issuer or endpoints.token");
     }
 
+    if options.flag("dpop") && options.flag("dangerouslyExposeAccessToken") {
+        return broken(
+            "dangerouslyExposeAccessToken",
+            "must not be set with dpop: a token without its key is of no use",
+        );
+    }
+
     let mut resources = Resources::default();
     for entry in entries {
         let methods = match entry.get("methods") {
@@ -118,6 +125,7 @@ pub fn read(options: &impl Object, entries: &[impl Object]) -> Result<Setup, Bro
         request_timeout_ms: request_timeout.unwrap_or_default(),
         max_outage_ms,
         borrows: options.flag("borrows"),
+        dpop: options.flag("dpop"),
     };
     let revokes = discovers || server.endpoint(Endpoint::Revocation).is_some();
     let revoke_as = client_id.clone().filter(|_| revokes);

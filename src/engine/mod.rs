@@ -22,7 +22,9 @@ use config::Setup;
 use event::{Event, Reason, Snapshot};
 use failure::Exchange;
 use oauth::authorization::Client;
-use oauth::response::Grant;
+use oauth::dpop::{self, Nonces};
+use oauth::object::Object;
+use oauth::response::{Grant, Malformed, TOKEN_TYPE};
 use oauth::server::{Endpoint, Server};
 use requests::Loan;
 use resource::{Resources, RuleId};
@@ -114,8 +116,21 @@ pub struct Refused {
     pub challenge: Option<String>,
     /// Where the answer came from, if not from where the request was sent.
     pub redirected_to: Option<String>,
-    /// The request was a repetition.
+    /// The request was a repetition with a newer token.
     pub replayed: bool,
+    /// It was a repetition with the nonce of the resource.
+    pub nonced: bool,
+}
+
+/// Whether and how a refused request is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Its answer is the app's.
+    No,
+    /// With a newer token.
+    Newer,
+    /// With the same token, and the nonce that the resource wants (RFC 9449 section 9).
+    Nonced,
 }
 
 /// One ward: the allow-list, the session, the revocations.
@@ -133,6 +148,9 @@ pub struct Engine {
     ending: Option<Ticket>,
     /// Another tab has found a session since: perhaps that one.
     doubted: bool,
+    nonces: Nonces,
+    /// How far ahead the authorization server's clock is, as its ID token told.
+    skew_ms: i64,
 }
 
 impl Engine {
@@ -151,6 +169,8 @@ impl Engine {
             keys_fetched: None,
             ending: None,
             doubted: false,
+            nonces: Nonces::default(),
+            skew_ms: 0,
         }
     }
 
@@ -181,23 +201,42 @@ impl Engine {
         self.session.permit(after, request.one_shot, now)
     }
 
-    /// A request sent with the token of `stamp` was refused. `true`: ask again for a newer token and repeat it.
-    pub fn refused(&mut self, request: Request, method: &str, stamp: Stamp, answer: &Refused, now: Moment) -> bool {
+    /// A request sent with the token of `stamp` was refused: whether to ask again for permission, and repeat it.
+    pub fn refused(&mut self, request: Request, method: &str, stamp: Stamp, answer: &Refused, now: Moment) -> Repeat {
         // Whoever a redirect led to elsewhere speaks for itself, and never saw the token.
         if answer.redirected_to.as_ref().is_some_and(|href| self.find_rule(href) != Some(request.rule)) {
-            return false;
+            return Repeat::No;
         }
         match refusal(answer.status, answer.challenge.as_deref()) {
-            Refusal::Token => self.session.refused(stamp, request.rule, !request.one_shot, answer.replayed, now),
-            Refusal::Other => false,
+            Refusal::Token => {
+                let repeats = self.session.refused(stamp, request.rule, !request.one_shot, answer.replayed, now);
+                if repeats { Repeat::Newer } else { Repeat::No }
+            }
+            Refusal::Nonce => {
+                let url = self.resources.url(request.rule, method).unwrap_or_default();
+                let may = !answer.nonced && !request.one_shot && stamp.epoch == self.session.stamp().epoch;
+                if may && self.nonces.get(url).is_some() { Repeat::Nonced } else { Repeat::No }
+            }
+            Refusal::Other => Repeat::No,
             other => {
                 let resource = self.resources.url(request.rule, method).unwrap_or_default();
                 if stamp.epoch == self.session.stamp().epoch {
                     self.session.report(&other, resource);
                 }
-                false
+                Repeat::No
             }
         }
+    }
+
+    /// What is to be signed for the proof of a request, see [`dpop::proof`].
+    pub fn proof(&self, asked: &impl Object, now: Moment) -> Secret {
+        let issued_ms = now.wall_ms.saturating_add_signed(self.skew_ms);
+        Secret::new(dpop::proof(asked, &self.nonces, issued_ms))
+    }
+
+    /// See [`Nonces::keep`].
+    pub fn keep_nonce(&mut self, url: &str, nonce: &str) {
+        self.nonces.keep(url, nonce);
     }
 
     /// See [`Session::signed_in`].
@@ -231,8 +270,15 @@ impl Engine {
     }
 
     /// See [`Session::set_tokens`].
-    pub fn set_tokens(&mut self, grant: Grant, requested: Moment, now: Moment) {
+    ///
+    /// # Errors
+    /// They are of another type than the app asked for.
+    pub fn set_tokens(&mut self, grant: Grant, requested: Moment, now: Moment) -> Result<(), Malformed> {
+        if !self.session.admits(&grant) {
+            return Err(TOKEN_TYPE);
+        }
         self.session.set_tokens(grant, requested, now);
+        Ok(())
     }
 
     /// Signs out, and asks the server to revoke the tokens. [`Output::SignedOut`] follows.

@@ -193,6 +193,13 @@ impl Session {
             Outcome::Accepted(grant) if way == Way::Silent && self.identity().is_some() && grant.identity.is_none() => {
                 Cause::Malformed
             }
+            Outcome::Accepted(grant) if !self.admits(&grant) => {
+                // The last refresh token may be used up.
+                if let Some(refresh) = grant.refresh {
+                    self.replace_refresh_token(refresh);
+                }
+                Cause::Malformed
+            }
             Outcome::Accepted(grant) if !self.is_same_user(&grant) => {
                 ends = Some(Reason::UserChanged);
                 Cause::OauthError
@@ -224,7 +231,7 @@ impl Session {
                 self.replace_refresh_token(refresh);
                 Cause::Malformed
             }
-            Outcome::UseDpopNonce if flight.is_repeated || !self.online || restoring => Cause::OauthError,
+            Outcome::UseDpopNonce if flight.is_repeated || !self.online => Cause::OauthError,
             Outcome::UseDpopNonce => {
                 self.start(Some(way), now, true);
                 self.tick(now);

@@ -143,7 +143,7 @@ impl Session {
             Refusal::StepUp { acr_values, max_age_s } => {
                 self.emit(Event::StepUp(StepUpDetail { resource, acr_values: acr_values.clone(), max_age: *max_age_s }))
             }
-            Refusal::Token | Refusal::Other => {}
+            Refusal::Token | Refusal::Nonce | Refusal::Other => {}
         }
     }
 

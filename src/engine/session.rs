@@ -46,6 +46,8 @@ pub struct Config {
     pub max_outage_ms: Option<u64>,
     /// Tokens are renewed on demand only: whoever lends them has a plan of its own.
     pub borrows: bool,
+    /// Access tokens have to be bound to a key (RFC 9449); else they must not be, for there is none.
+    pub dpop: bool,
 }
 
 /// Which token set of which session. Ordered: a later one is greater.
@@ -193,6 +195,11 @@ impl Session {
     /// The `Authorization` header's value.
     pub fn authorization(&self) -> Option<Secret> {
         self.tokens.as_ref()?.access.as_ref().map(AccessToken::authorization)
+    }
+
+    /// Whether the tokens are of the type that the app asked for. A borrower takes what it is lent.
+    pub(super) fn admits(&self, grant: &Grant) -> bool {
+        self.config.borrows || grant.access.is_bound() == self.config.dpop
     }
 
     pub(super) fn ticket(&mut self) -> Ticket {

@@ -125,22 +125,27 @@ impl Engine {
     /// Checks the answer to a code's token request, all but the signature of its ID token.
     ///
     /// # Errors
-    /// `token_request_failed`, `server_unavailable`, `id_token_invalid`.
+    /// `token_request_failed`, `server_unavailable`, `id_token_invalid`, `token_type_mismatch`.
     pub fn check_answer(
-        &self,
+        &mut self,
         exchange: &Exchange,
         transaction: &impl Object,
         claims: &impl Object,
         now: Moment,
     ) -> Result<(), Fault> {
         match outcome(exchange) {
+            Outcome::Accepted(grant) if !self.session.admits(&grant) => Err(Fault::new("token_type_mismatch", "")),
             // An ID token that was not asked for has to be right all the same.
             Outcome::Accepted(_) if !is_openid(transaction) && !claims.has("iss") && !transaction.has("subject") => {
                 Ok(())
             }
             Outcome::Accepted(_) => {
                 check(claims, self.server.issuer.as_ref(), &self.client.id, transaction, now.wall_ms)
-                    .map_err(|claim| Fault::new("id_token_invalid", claim))
+                    .map_err(|claim| Fault::new("id_token_invalid", claim))?;
+                if let Some(issued_s) = claims.number("iat") {
+                    self.skew_ms = (issued_s * 1000.0) as i64 - now.wall_ms as i64;
+                }
+                Ok(())
             }
             // A code is good once: an error that a session would outlive ends a sign-in.
             other => {

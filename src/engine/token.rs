@@ -34,27 +34,41 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A bearer access token (RFC 6750).
+/// An access token: a bearer's (RFC 6750), or bound to a key (RFC 9449).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessToken(Secret);
+pub struct AccessToken {
+    text: Secret,
+    is_bound: bool,
+}
 
 impl AccessToken {
     /// `None` unless the text is visible ASCII, as RFC 6749 appendix A.12 has it: anything else could not be sent.
-    pub fn new(text: &Secret) -> Option<Self> {
-        is_vschar(text).then(|| Self(text.clone()))
+    pub fn new(text: &Secret, is_bound: bool) -> Option<Self> {
+        is_vschar(text).then(|| Self { text: text.clone(), is_bound })
     }
 
-    /// The value of the `Authorization` header (RFC 6750 section 2.1).
+    /// Whether it is good only with a proof of its key.
+    pub fn is_bound(&self) -> bool {
+        self.is_bound
+    }
+
+    /// Its `token_type`, which is the scheme of the `Authorization` header as well.
+    pub fn token_type(&self) -> &'static str {
+        if self.is_bound { "DPoP" } else { "Bearer" }
+    }
+
+    /// The value of the `Authorization` header (RFC 6750 section 2.1, RFC 9449 section 7.1).
     pub fn authorization(&self) -> Secret {
-        let token = self.0.expose();
-        let mut value = String::with_capacity("Bearer ".len() + token.len());
-        value.push_str("Bearer ");
+        let (scheme, token) = (self.token_type(), self.text.expose());
+        let mut value = String::with_capacity(scheme.len() + 1 + token.len());
+        value.push_str(scheme);
+        value.push(' ');
         value.push_str(token);
         Secret::new(value)
     }
 
     pub(crate) fn expose(&self) -> &str {
-        self.0.expose()
+        self.text.expose()
     }
 }
 

@@ -13,6 +13,7 @@ const MESSAGES = {
   token_request_failed: "The authorization server refused: %.",
   server_unavailable: "The authorization server gave no usable answer.",
   id_token_invalid: "The ID token breaks the rule for its %.",
+  token_type_mismatch: "The authorization server issued another type of token than the option dpop asks for.",
   endpoint_unknown: "The authorization server has no %.",
   service_worker_unavailable: "No service worker of tokenward took control of the page in time.",
   popup_blocked: "The browser opened no popup.",

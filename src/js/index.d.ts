@@ -17,7 +17,7 @@ export interface ResourceOptions {
    * {@link TokenWardOptions.dangerouslyAllowHttp}. No userinfo, query or fragment. The longest matching path
    * decides alone: a method that it does not list carries no token, even if a shorter path would cover it.
    */
-  url: string;
+  url: string | URL;
   /** HTTP methods that carry a token. Default: all. `OPTIONS` has to be listed like any other. */
   methods?: readonly string[];
 }
@@ -58,6 +58,11 @@ export interface SessionOptions {
   url: string;
   /** Ends the session: 200 or 204. Without it {@link TokenWard.signOut} reports `session` as not revoked. Same origin. */
   signOutUrl?: string;
+  /**
+   * With {@link TokenWardOptions.dpop}: the authorization server's token endpoint, which the proofs are for that the backend
+   * passes on. Default: `url`. Absolute `https:` URL.
+   */
+  tokenEndpoint?: string;
 }
 
 /**
@@ -134,6 +139,25 @@ export interface TokenWardOptions {
    * session.
    */
   maxOutageSeconds?: number;
+  /**
+   * Bind the tokens to a key that cannot be read (DPoP, RFC 9449): a token alone is of no use to whoever steals it. ES256; each
+   * sign-in has a key of its own. What the server issues has to be of the type `DPoP` then. The APIs have to allow the header
+   * `DPoP` and expose `DPoP-Nonce` if they ask for nonces. Default `false`.
+   */
+  dpop?: boolean;
+  /**
+   * Where the tokens are. `"page"`: in WebAssembly memory of the page, which a script of the page that tries hard can read.
+   * `"worker"`: in a worker (one for all tabs where there are shared ones), which signs in, renews and sends the authorised
+   * requests; no script of the page ever has a token or a code verifier. There `setTokens()` and `snapshot()` are about what the
+   * worker last told, and {@link TokenWard.ticket}, {@link TokenWard.connectServiceWorker}, {@link InstallOptions.xhr} and
+   * {@link TokenWardOptions.refresh} are not available. Default `"page"`.
+   */
+  isolation?: "page" | "worker";
+  /**
+   * The script of the worker, with `isolation: "worker"`. Of the page's own origin; a `TrustedScriptURL` where the page insists
+   * on Trusted Types. Default: `worker.js` beside the module, by a policy named `tokenward`.
+   */
+  worker?: string | URL | object;
   /** Accept `http:` for hosts that are not loopback. Tokens then travel in the clear. Default `false`. */
   dangerouslyAllowHttp?: boolean;
   /**
@@ -304,7 +328,7 @@ export interface SignInOptions {
 /** What {@link TokenWard.install} patches. */
 export interface InstallOptions {
   /** Of the page's own origin: a frame's, to patch it as well. To be repeated after the frame has loaded. Default: the page. */
-  window?: Window;
+  window?: Window | null;
   /**
    * Patches `XMLHttpRequest` as well. A synchronous request gets the token there is, and never waits. Where a request ends
    * because there is no token to be had, its `error` event has the {@link TokenWardError} in `error`. Default: false
@@ -320,7 +344,7 @@ export interface XhrErrorEvent extends ProgressEvent<XMLHttpRequest> {
 /** What {@link TokenWard.connectServiceWorker} lends for. */
 export interface ConnectOptions {
   /** A frame of the page's own origin that has no ward, and loads with this page's tokens. Default: the page itself. */
-  window?: Window;
+  window?: Window | null;
   /**
    * Which `authorizeRequests()` of the worker lends from this ward, where a page has several; one for each window. Default: the
    * one without a name.
@@ -408,6 +432,8 @@ export type ErrorCode =
   | "server_unavailable"
   /** The ID token is not to be trusted: {@link TokenWardError.claim} says why. */
   | "id_token_invalid"
+  /** The server issued another type of token (`token_type`) than {@link TokenWardOptions.dpop} asks for. */
+  | "token_type_mismatch"
   /** The server has no endpoint that this takes; the message names it. */
   | "endpoint_unknown"
   /** No service worker of tokenward took control of the page in time. Retryable. */
@@ -454,8 +480,8 @@ export class TokenWard extends EventTarget {
    * leaves the page, and the promise stays pending; a popup resolves when the user is signed in.
    * @throws {TypeError} `invalid_option`: names the key
    * @throws {TokenWardError} `popup_blocked`, `popup_closed`, `authorization_failed`, `token_request_failed`,
-   * `id_token_invalid`, `issuer_mismatch`, `metadata_invalid`, `endpoint_unknown`, `server_unavailable`, `signed_out`,
-   * `closed`
+   * `id_token_invalid`, `token_type_mismatch`, `issuer_mismatch`, `metadata_invalid`, `endpoint_unknown`,
+   * `server_unavailable`, `signed_out`, `closed`
    */
   signIn(options?: SignInOptions): Promise<SignInResult>;
 
@@ -489,9 +515,11 @@ export class TokenWard extends EventTarget {
    * Without a `refresh_token` the one in use stays: sign out first where the user may be another one.
    * @param response the token endpoint's answer, parsed
    * @param options.requestedAt when its request was sent (`Date.now()`); lifetimes count from there. Default: now
-   * @throws {TypeError} `invalid_token_response`: names the member; the running session stays as it is
+   * @param options.dpopKey the key that the tokens are bound to, for ES256, with {@link TokenWardOptions.dpop}. Default: the
+   * session's. Make it with `extractable: false`
+   * @throws {TypeError} `invalid_token_response`: names the member; `invalid_option`; the running session stays as it is
    */
-  setTokens(response: TokenResponse, options?: { requestedAt?: number }): void;
+  setTokens(response: TokenResponse, options?: { requestedAt?: number; dpopKey?: CryptoKeyPair }): void;
 
   /**
    * Gives the access token for what has no headers: `WebSocket`, `navigator.sendBeacon()`. Waits like a request where it has
@@ -505,7 +533,7 @@ export class TokenWard extends EventTarget {
    * @throws {TypeError} `invalid_option`: it is not allowed, or `url` is not covered
    * @throws {TokenWardError} `signed_out`, also if another session began meanwhile; `token_unavailable`, `closed`
    */
-  ticket(url: string, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
+  ticket(url: string | URL, options?: { method?: string; signal?: AbortSignal }): Promise<string>;
 
   /**
    * Lends the access token to the page's service worker, whose script calls `authorizeRequests()` of

@@ -1,11 +1,15 @@
 import { TokenWardError } from "./errors.js";
 import { Object, Proxy, apply, monotonicClock } from "./natives.js";
 import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
+import { NONCE } from "./steps.js";
 
 // Answers of Core.authorize().
-const SEND_AS_IS = 0;
+export const SEND_AS_IS = 0;
 export const SEND = 1;
 export const WAIT = 2;
+
+/** Of `Core.refused()`: repeat it with a newer token. What is more repeats it with the same. */
+export const NEWER = 1;
 
 export const ANY_TOKEN = -1;
 
@@ -49,11 +53,11 @@ export function intercept(next, gate, realm, free) {
       const { core } = gate;
       // `fetch` reads nothing if it is called on something else.
       if (!core || !args.length || (receiver != null && receiver !== realm.window)) return apply(next, receiver, args);
-      let request, code, rule;
+      let request, code, rule, href;
       try {
         const target = readInput(args[0]);
         const key = typeof target === "string" ? keyOf(target) : undefined;
-        let href = target;
+        href = target;
         rule = key === undefined ? undefined : known[key];
         if (rule === undefined) {
           href = parse(target, realm);
@@ -73,22 +77,35 @@ export function intercept(next, gate, realm, free) {
         return realm.Promise.reject(gate.failed(error));
       }
       if (!request) return apply(next, receiver, args);
-      const call = { gate, core, next, receiver, realm, rule, request };
+      const call = { gate, core, next, receiver, realm, rule, request, href };
       if (!request.signal?.aborted) {
-        if (code === SEND) return authorised(call, core.authorization(), core.stamp());
-        if (code === WAIT) return realm.Promise.resolve(waiting(call));
+        if (code === SEND && gate.send) return realm.Promise.resolve(gate.send(call));
+        const credentials = code === SEND && credentialsOf(core);
+        if (code === WAIT || (credentials && isBound(credentials))) return realm.Promise.resolve(waiting(call));
+        if (credentials) return authorised(call, credentials);
       }
       return apply(next, receiver, request.send(undefined, true));
     },
   });
 }
 
-/** Sends, and looks at a refusal. */
-function authorised(call, authorization, stamp) {
+/** An answer may bring the nonce for the next proof. */
+const heard = ({ core }, { dpop }, { url, headers }) => dpop && core.step(NONCE, url, headers.get("dpop-nonce"));
+
+export const credentialsOf = (core) => ({ authorization: core.authorization(), stamp: core.stamp() });
+
+/** Whether it takes a proof of possession: the scheme is `DPoP`, not `Bearer`. */
+export const isBound = ({ authorization }) => authorization[0] === "D";
+
+/** Sends, and looks at the answer. */
+function authorised(call, credentials) {
   const { next, receiver, realm, request } = call;
-  const answer = apply(next, receiver, request.send(authorization));
+  const answer = apply(next, receiver, request.send(credentials));
   return apply(realm.then, realm.Promise.resolve(answer), [
-    (response) => (isRefusal(response) ? refused(call, stamp, response) : response),
+    (response) => {
+      heard(call, credentials, response);
+      return isRefusal(response) ? refused(call, credentials.stamp, response, 0) : response;
+    },
   ]);
 }
 
@@ -97,10 +114,8 @@ export const again = (call) => (call.request.flags & NOT_REPLAYABLE ? null : wai
 
 function waiting(call) {
   const { core, next, receiver, request } = call;
-  return permitted(call, ANY_TOKEN, (code) =>
-    code === SEND
-      ? authorised(call, core.authorization(), core.stamp())
-      : apply(next, receiver, request.send(undefined, true)),
+  return permitted(call, ANY_TOKEN, (code, credentials) =>
+    code === SEND ? authorised(call, credentials) : apply(next, receiver, request.send(undefined, true)),
   );
 }
 
@@ -108,32 +123,43 @@ function waiting(call) {
  * Waits until the request may go with a token newer than `after`, or as it is, and lets it `go` in the same breath: a
  * moment later the session may be another one.
  */
-export async function permitted({ gate, core, rule, request }, after, go) {
+export async function permitted({ gate, core, rule, request, href }, after, go) {
   const since = monotonicClock();
   for (;;) {
     const code = core.authorize(rule, request.method, request.flags, after);
-    if (code === SEND || code === SEND_AS_IS) return go(code);
-    if (code !== WAIT) throw new TokenWardError("signed_out");
-    after = await gate.wait(after, since, request.signal);
+    if (code === SEND_AS_IS) return go(code);
+    if (code === WAIT) {
+      after = await gate.wait(after, since, request.signal);
+    } else if (code !== SEND) {
+      throw new TokenWardError("signed_out");
+    } else {
+      const credentials = credentialsOf(core);
+      if (!isBound(credentials)) return go(code, credentials);
+      credentials.dpop = await gate.prove(request.method, href, credentials);
+      // Meanwhile there may be another token, of another session even.
+      if (core.stamp() === credentials.stamp) return go(code, credentials);
+      if (after < 0) after = credentials.stamp - 1;
+    }
   }
 }
 
-async function refused(call, stamp, response) {
-  const { core, next, receiver, request } = call;
+async function refused(call, stamp, response, done) {
+  const { gate, next, receiver, request } = call;
   // For an event that is about this request.
-  call.gate.refusing(call);
-  const repeats = report(call, stamp, response, false);
-  call.gate.refusing(undefined);
-  if (!repeats) return response;
-  const repeat = (code) =>
+  gate.refusing(call);
+  const how = report(call, stamp, response, done);
+  gate.refusing(undefined);
+  if (!how) return response;
+  const repeat = (code, credentials) =>
     code === SEND && {
-      newer: core.stamp(),
+      credentials,
       // In an object, so that what becomes of it is not awaited here.
-      answer: apply(next, receiver, request.send(core.authorization(), true)),
+      answer: apply(next, receiver, request.send(credentials, !credentials.dpop)),
     };
   let sent;
   try {
-    sent = await permitted(call, stamp, repeat);
+    // The same token will do for a nonce.
+    sent = await permitted(call, how === NEWER ? stamp : stamp - 1, repeat);
   } catch (error) {
     if (request.signal?.aborted) throw error;
   }
@@ -141,14 +167,15 @@ async function refused(call, stamp, response) {
   if (!sent) return response;
   response.body?.cancel().catch(() => {});
   const repeated = await sent.answer;
-  if (isRefusal(repeated)) report(call, sent.newer, repeated, true);
-  return repeated;
+  heard(call, sent.credentials, repeated);
+  return isRefusal(repeated) ? refused(call, sent.credentials.stamp, repeated, done + how) : repeated;
 }
 
 export const isRefusal = ({ status }) => status === 401 || status === 403;
 
-export const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, repeated) =>
-  core.refused(rule, request.method, request.flags, stamp, repeated, {
+/** What Core makes of a refusal; `done` is the sum of what it made of those before. */
+export const report = ({ core, rule, request }, stamp, { status, headers, redirected, url }, done) =>
+  core.refused(rule, request.method, request.flags, stamp, done, {
     status,
     challenge: headers.get("www-authenticate"),
     redirectedTo: redirected ? url : undefined,

@@ -1,4 +1,4 @@
-import { JSON, TextDecoder, TextEncoder, Uint8Array, atob, crypto } from "./natives.js";
+import { JSON, TextDecoder, TextEncoder, Uint8Array, atob, subtle } from "./natives.js";
 
 export const bytesOf = (text) => new TextEncoder().encode(text);
 
@@ -19,8 +19,8 @@ export const part = (token, at) => {
 export async function verify(algorithm, { kty, crv, x, y, n, e }, token) {
   const [header, claims, signature] = token.split(".");
   // Only what makes the key: engines differ in what else of a JWK they object to.
-  const key = await crypto.subtle.importKey("jwk", { kty, crv, x, y, n, e }, algorithm, false, ["verify"]);
-  return crypto.subtle.verify(algorithm, key, decode(signature), bytesOf(`${header}.${claims}`));
+  const key = await subtle.importKey("jwk", { kty, crv, x, y, n, e }, algorithm, false, ["verify"]);
+  return subtle.verify(algorithm, key, decode(signature), bytesOf(`${header}.${claims}`));
 }
 
-export const digest = async (hash, text) => new Uint8Array(await crypto.subtle.digest(hash, bytesOf(text)));
+export const digest = async (hash, text) => new Uint8Array(await subtle.digest(hash, bytesOf(text)));

@@ -28,7 +28,7 @@ class Lender {
   /**
    * @param name which of the worker's lists it is for
    * @param ward `look()`: what there is to lend now, null if nobody is signed in, true if that is not known yet;
-   * `lend(after)`: waits until there is a token newer than that; `user()`: whose it is; `heard(name, detail)`: an event of
+   * `key()`: of a token that is bound to one; `lend(after)`: waits until there is a token newer than that; `user()`: whose it is; `heard(name, detail)`: an event of
    * the worker's
    */
   constructor(window, name, ward) {
@@ -96,6 +96,8 @@ class Lender {
         session: loan && (loan === true ? "" : `${this.#id} ${loan.session}`),
         user: user && [user.iss, user.sub].join(" "),
         loan: worker === this.#controller ? loan : undefined,
+        // The key of a token that is bound to one: to be used, not to be read.
+        key: worker === this.#controller ? this.#ward.key() : undefined,
       },
       worker,
     );

@@ -8,6 +8,7 @@ export const {
   ArrayBuffer,
   BroadcastChannel,
   CustomEvent,
+  IDBKeyRange,
   JSON,
   Map,
   Math,
@@ -16,10 +17,13 @@ export const {
   Object,
   Promise,
   Proxy,
+  ReadableStream,
   Request,
   Response,
   Set,
+  SharedWorker,
   String,
+  Symbol,
   TextDecoder,
   TextEncoder,
   TypeError,
@@ -28,6 +32,7 @@ export const {
   Uint8Array,
   WeakMap,
   WebAssembly,
+  Worker,
   addEventListener,
   atob,
   clearInterval,
@@ -37,17 +42,25 @@ export const {
   document,
   fetch: nativeFetch,
   history,
+  indexedDB,
   location,
   navigator,
   open,
   parent,
   setInterval,
   setTimeout,
+  trustedTypes,
 } = globalThis;
 
 export const requestLock = navigator?.locks?.request.bind(navigator.locks);
 export const { apply } = Reflect;
 export const { indexOf, slice, startsWith } = String.prototype;
+/** Its methods see tokens and keys: they are called as they were. */
+export const subtle =
+  crypto?.subtle &&
+  Object.fromEntries(
+    ["digest", "exportKey", "generateKey", "importKey", "sign", "verify"].map((name) => [name, crypto.subtle[name].bind(crypto.subtle)]),
+  );
 export const wallClock = Date.now;
 export const monotonicClock = performance.now.bind(performance);
 const getter = (kind, name) => kind && Object.getOwnPropertyDescriptor(kind.prototype, name).get;

@@ -4,6 +4,7 @@ import { Array, Object, String, URL, document, location } from "./natives.js";
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
   number: [Number.isFinite, "must be a number"],
+  time: [Number.isFinite, "must be a number of milliseconds since the Unix epoch"],
   boolean: [(value) => typeof value === "boolean", "must be true or false"],
   function: [(value) => typeof value === "function", "must be a function"],
   array: [Array.isArray, "must be an array"],
@@ -18,6 +19,10 @@ const TYPES = {
       }
     },
     "must be a window of this origin",
+  ],
+  key: [
+    ({ privateKey, publicKey } = {}) => privateKey?.algorithm.namedCurve === "P-256" && publicKey?.extractable === true,
+    "must be a CryptoKeyPair for ES256",
   ],
   any: [() => true],
 };
@@ -37,8 +42,11 @@ const OPTIONS = {
   waitSeconds: "number",
   requestTimeoutSeconds: "number",
   maxOutageSeconds: "number",
+  dpop: "boolean",
   dangerouslyAllowHttp: "boolean",
   dangerouslyExposeAccessToken: "boolean",
+  isolation: "string",
+  worker: "source",
   wasm: "source",
 };
 
@@ -80,8 +88,10 @@ export function readOptions(given) {
   if (!options.resources) fail("resources", TYPES.array[1]);
   const { issuer, restore = [], endpoints: server = {}, session: backend = {} } = options;
   const endpoints = read(server, "endpoints", "endpoints.", ENDPOINTS);
-  const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path" });
+  const session = read(backend, "session", "session.", { url: "path", signOutUrl: "path", tokenEndpoint: "url" });
   for (const way of restore) if (!/^(session|silent)$/.test(way)) fail("restore", "must hold session and silent only");
+  if (!/^(page|worker)$/.test(options.isolation ?? "page")) fail("isolation", "must be page or worker");
+  if (options.isolation === "worker" && options.refresh) fail("refresh", "must not be set with isolation");
   if (restore.includes("session") && !session.url) fail("session.url", "must be set");
   return {
     ...options,
@@ -124,11 +134,17 @@ export function readTicket(given, options = {}) {
   return { url, method, signal };
 }
 
+/** Reads what `setTokens()` was given beside the tokens. */
+export function readTokens(given = {}, { borrows, dpop }) {
+  const options = read(given, "options", "", { requestedAt: "time", dpopKey: "key" });
+  if (options.dpopKey && !dpop && !borrows) fail("dpopKey", "must not be set without dpop");
+  return options;
+}
+
 /** Reads what `signIn()` was given, as Core takes it. */
-export function readSignIn(given) {
+export function readSignIn(given, page) {
   const { mode = "redirect", returnTo, extraParams = {}, ...asked } = read(given, "options", "", SIGN_IN);
   if (!/^(redirect|popup)$/.test(mode)) fail("mode", "must be redirect or popup");
-  const page = location.href;
   return { ...asked, mode, page, returnTo: returnTo === undefined ? page : parseUrl(returnTo, "returnTo", page), extraParams: Object.entries(extraParams).flat().map(String) };
 }
 
@@ -156,7 +172,7 @@ function checked(value, key, type) {
 
 function parseUrl(value, key, base) {
   try {
-    if (typeof value === "string") return new URL(value, base).href;
+    if (typeof value === "string" || value instanceof URL) return new URL(value, base).href;
   } catch {
     // Told below.
   }

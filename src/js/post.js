@@ -6,7 +6,7 @@ const STRANGER = { credentials: "omit", redirect: "error" };
 const BACKEND = { credentials: "include", redirect: "error", headers: { "x-csrf": "1" } };
 
 /** POSTs a form, which is overwritten, and reads at most `maxBytes` of the answer; null if it is longer. */
-export async function post(url, body, { backend, keepalive, signal }, maxBytes) {
+export async function post(url, body, { backend, keepalive, signal, dpop }, maxBytes) {
   const { headers, ...who } = backend ? BACKEND : STRANGER;
   const answer = nativeFetch(url, {
     method: "POST",
@@ -15,7 +15,7 @@ export async function post(url, body, { backend, keepalive, signal }, maxBytes) 
     signal,
     ...who,
     cache: "no-store",
-    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded", ...headers },
+    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded", ...headers, ...(dpop && { dpop }) },
   });
   // fetch() has taken its copy.
   body.fill(0);
@@ -36,7 +36,7 @@ async function reply({ status, headers, body }, maxBytes) {
     // What is not JSON says nothing.
   }
   bytes.fill(0);
-  return { status, retryAfter: headers.get("retry-after"), date: headers.get("date"), body: json };
+  return { status, retryAfter: headers.get("retry-after"), date: headers.get("date"), nonce: headers.get("dpop-nonce"), body: json };
 }
 
 async function read(stream, maxBytes) {

@@ -74,8 +74,8 @@ function settle(name, value, realm) {
 }
 
 /**
- * Both kinds of request have `method`, `flags`, `signal` and `send(authorization, last)`, the arguments for one sending;
- * `last` spares what a repetition would need. An init is read as `fetch` does. As soon as the engine might object to a member, it
+ * Both kinds of request have `method`, `flags`, `signal` and `send(credentials, last)`, the arguments for one sending with
+ * `authorization` and perhaps a proof, `dpop`; `last` spares what a repetition would need. An init is read as `fetch` does. As soon as the engine might object to a member, it
  * goes on reading by itself, for a Request, so that its errors come when they always come.
  *
  * @throws what `fetch` would reject with
@@ -102,14 +102,15 @@ export function prepare(target, href, init, realm) {
     method,
     flags: headers?.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0,
     signal,
-    send(authorization, last) {
-      if (authorization !== undefined) {
+    send(credentials, last) {
+      if (credentials) {
         // The answer that was refused may be in the cache.
         if (last && copy.cache === "force-cache") copy.cache = "default";
         // In a bare object: `fetch` reads others by methods that a script may have replaced.
         const record = { __proto__: null };
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
-        record.authorization = authorization;
+        record.authorization = credentials.authorization;
+        if (credentials.dpop) record.dpop = credentials.dpop;
         // Not by an assignment, which a setter of Object.prototype would get.
         return [href, { ...copy, headers: record }];
       }
@@ -134,11 +135,13 @@ function prepareRequest(given, realm) {
       (mode === "no-cors" ? NO_CORS : 0) |
       (oneShot ? NOT_REPLAYABLE : 0),
     signal,
-    send(authorization, last) {
+    send(credentials, last) {
       const one = sent;
       // WebKit refuses one made from a stream, but not its clone.
       if (!bare && !oneShot && !last) sent = apply(realm.cloneRequest, one, []);
-      if (authorization !== undefined) apply(realm.setHeader, apply(requestHeaders, one, []), [AUTHORIZATION, authorization]);
+      const set = (name, value) => value && apply(realm.setHeader, apply(requestHeaders, one, []), [name, value]);
+      set(AUTHORIZATION, credentials?.authorization);
+      set("dpop", credentials?.dpop);
       return [one];
     },
     hold: () => held,

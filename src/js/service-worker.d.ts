@@ -1,10 +1,16 @@
-import type { ResourceOptions } from "./index.js";
+/** Where tokens may be sent: as `ResourceOptions` of `tokenward`, which is for pages. */
+export interface WorkerResourceOptions {
+  /** Absolute `https:` URL: exact origin plus whole path segments. */
+  url: string | URL;
+  /** HTTP methods that carry a token. Default: all. */
+  methods?: readonly string[];
+}
 
 export interface ServiceWorkerOptions {
   /** For pages with several wards: each connects to the one of its name. Default: none. */
   name?: string;
-  /** What may carry a token: the list of {@link TokenWardOptions.resources}, or a part of it. Required. */
-  resources: readonly ResourceOptions[];
+  /** What may carry a token: the list of the ward's `resources`, or a part of it. Required. */
+  resources: readonly WorkerResourceOptions[];
   /** How long a request waits for a token, in seconds, 1 to 600. Default 30. */
   waitSeconds?: number;
   /** Allow `http:` resources on hosts that are not loopback. Tokens travel in the clear. Default `false`. */

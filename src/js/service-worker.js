@@ -38,7 +38,7 @@ class Vault {
     this.#say({ tokenward: "need", after: this.mark });
   }
 
-  take({ session, user, loan }) {
+  take({ session, user, loan, key }) {
     // What waits for a token of one session does not go with another one's.
     if (session !== this.session) this.#close();
     this.session = session;
@@ -46,7 +46,7 @@ class Vault {
     if (session === "") return this.#wait(this.#options.waitSeconds * 1000);
     if (session) this.ward ??= this.#borrower();
     if (loan?.access_token && loan.mark !== this.mark) {
-      this.ward.setTokens(loan);
+      this.ward.setTokens(loan, { dpopKey: key });
       this.mark = loan.mark;
     }
     this.#done();

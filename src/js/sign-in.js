@@ -1,8 +1,21 @@
-import { TokenWardError, asked } from "./errors.js";
+import { Prover, generateKey } from "./dpop.js";
+import { TokenWardError, asked, invalid } from "./errors.js";
 import { bytesOf, digest, part, verify } from "./jws.js";
-import { AbortSignal, Array, JSON, Object, URL, Uint8Array, crypto, document, location, monotonicClock, wallClock } from "./natives.js";
+import {
+  AbortSignal,
+  Array,
+  Object,
+  URL,
+  Uint8Array,
+  apply,
+  crypto,
+  monotonicClock,
+  slice,
+  wallClock,
+} from "./natives.js";
+import { forgetKey, lastingKey } from "./keys.js";
 import { get, post } from "./post.js";
-import { answerTo, scopeOf } from "./relay.js";
+import { scopeOf } from "./relay.js";
 import {
   AT_HASH,
   BASE64URL,
@@ -12,12 +25,15 @@ import {
   ENDPOINT,
   KEY,
   METADATA_URL,
+  NONCE,
   PUSHED,
   PUSH_TO,
   REQUEST,
+  SIGNED_IN,
   TAKE,
   TIMEOUT_MS,
   URL_FOR,
+  WANTS_NONCE,
 } from "./steps.js";
 
 // The first letter of a state says who waits for its answer.
@@ -28,28 +44,24 @@ export const FRAME = "f";
 // Of `Endpoint`.
 export const TOKEN = 0;
 const JWKS = 4;
+export const END_SESSION = 5;
 const SESSION = 6;
+const SESSION_END = 7;
+
+/** What stands before a token that is bound to a key. */
+const DPOP = "DPoP ";
 
 const MAX_BYTES = 1 << 20;
-
-const STORED = "tokenward.";
-
-/** Keeps a transaction for the page that comes back. It is all that is ever stored, and by its state, for this tab. */
-export const keep = (transaction) => sessionStorage.setItem(STORED + transaction.state, JSON.stringify(transaction));
-
-/** The transaction of this state, which is used up with it, as is every other that this tab began; not another ward's. */
-export function take(state, ward) {
-  const transaction = JSON.parse(sessionStorage.getItem(STORED + state)) ?? {};
-  if ((transaction.ward ?? ward) !== ward) return undefined;
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith(STORED)) sessionStorage.removeItem(key);
-  return transaction;
-}
 
 /** The IO of signing in. What it means is for Core to say. */
 export class SignIn {
   #core;
   #metadata;
   #keys = [];
+  /** Proves the possession of the key of the session, with `dpop`. */
+  prover;
+  /** See page.js. */
+  page;
 
   #options;
   #closing;
@@ -57,8 +69,9 @@ export class SignIn {
   #scope;
 
   /** @param core gives the ward's, or throws; `closing` aborts with the ward's end */
-  constructor(core, options, closing) {
+  constructor(core, options, closing, page) {
     this.#core = core;
+    this.page = page;
     this.#options = options;
     this.#scope = options.scope;
     this.#closing = closing;
@@ -119,8 +132,10 @@ export class SignIn {
     await this.endpoint(TOKEN);
     const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
-    const { issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
-    const own = { state: mode + state, nonce, verifier, challenge, issuer, at: wallClock(), ward: scopeOf(this.#options) };
+    const { dpop, issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
+    const pair = dpop ? (ask.pair ?? (await generateKey())) : undefined;
+    const jkt = pair && (await this.#proverOf(pair).thumbprint());
+    const own = { state: mode + state, nonce, verifier, challenge, issuer, pair, jkt, at: wallClock(), ward: scopeOf(this.#options) };
     const transaction = { scope, ...ask, ...own, redirectUri: mode === REDIRECT ? redirectUri : relayUri };
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
@@ -133,9 +148,15 @@ export class SignIn {
   /** Resolves with the token endpoint's answer to a code, ID token verified, and when it was asked. */
   async finish(transaction, params, stop) {
     const url = await this.endpoint(TOKEN);
-    const body = bytesOf(this.step(CODE_REQUEST, transaction, params));
-    const sent = monotonicClock();
-    const answer = await this.#network((signal) => post(url, body, { signal }, MAX_BYTES), stop);
+    const request = this.step(CODE_REQUEST, transaction, params);
+    const prover = transaction.pair && this.#proverOf(transaction.pair);
+    let sent;
+    const send = () => {
+      sent = monotonicClock();
+      return this.#network((signal) => this.#ask(url, bytesOf(request), { signal }, prover), stop);
+    };
+    let answer = await send();
+    if (this.step(WANTS_NONCE, answer)) answer = await send();
     const { id_token: idToken, access_token: accessToken } = answer.body ?? {};
     let claims, atHash;
     if (typeof idToken === "string") {
@@ -144,12 +165,64 @@ export class SignIn {
     }
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
     this.#scope = transaction.scope;
-    return { answer, sent };
+    return { answer, sent, prover };
+  }
+
+  #proverOf(pair) {
+    return new Prover((...args) => this.step(...args), pair);
+  }
+
+  /** Asks an endpoint, with a proof where it gives tokens that are bound to a key. */
+  async post(endpoint, url, body, init, maxBytes) {
+    const { dpop, session } = this.#options;
+    const name = scopeOf(this.#options);
+    if (endpoint === TOKEN) return this.#ask(url, body, init, this.prover);
+    if (endpoint !== SESSION || !dpop) {
+      // Another session has another key.
+      if (dpop && endpoint === SESSION_END) forgetKey(name).catch(() => {});
+      return post(url, body, init, maxBytes);
+    }
+    const prover = this.#proverOf(await lastingKey(name, generateKey));
+    if (!this.step(SIGNED_IN)) this.prover = prover;
+    return this.#ask(url, body, init, prover, session.tokenEndpoint);
+  }
+
+  /**
+   * Asks the token endpoint, or a backend that passes on what it gets, with a proof if there is a key, and remembers the
+   * nonce for the next one.
+   */
+  async #ask(url, body, init, prover, tokenEndpoint = url) {
+    const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", tokenEndpoint) }, MAX_BYTES);
+    if (prover && answer) this.step(NONCE, tokenEndpoint, answer.nonce);
+    return answer;
   }
 
   /** Takes what a sign-in brought that began after so many sign-outs. */
-  take(began, { answer, sent }) {
-    this.step(TAKE, answer, began, monotonicClock() - sent);
+  take(began, { answer, sent, prover }) {
+    this.#proveBy(prover, () => this.step(TAKE, answer, began, monotonicClock() - sent));
+  }
+
+  /** Has a session begin or go on with the app's key, or the one that there is. */
+  proveBy(pair, begin) {
+    const prover = pair ? this.#proverOf(pair) : this.prover;
+    if (this.#options.dpop && !prover) throw invalid("invalid_option", "dpopKey must be set");
+    this.#proveBy(prover, begin);
+  }
+
+  #proveBy(prover, begin) {
+    const last = this.prover;
+    this.prover = prover;
+    try {
+      begin();
+    } catch (error) {
+      this.prover = last;
+      throw error;
+    }
+  }
+
+  /** Resolves with the proof for a request that is authorised by these. */
+  prove(method, href, { authorization, stamp }) {
+    return this.prover.prove(method, href, apply(slice, authorization, [DPOP.length]), stamp);
   }
 
   /** Resolves with the hash of the algorithm that verified the signature. */
@@ -171,23 +244,16 @@ export class SignIn {
     }
   }
 
-  /** Signs in in a hidden frame, if the server does so without a question. */
+  /** Signs in in a hidden frame, if the server does so without a question; with the key that there is. */
   async silently(stop) {
-    const page = location.href;
-    const { transaction, url } = await this.begin({ page, returnTo: page, prompt: "none", scope: this.#scope }, FRAME, stop);
+    const { url: page } = this.page;
+    const ask = { page, returnTo: page, prompt: "none", scope: this.#scope, pair: this.prover?.pair };
+    const { transaction, url } = await this.begin(ask, FRAME, stop);
     stop.throwIfAborted();
-    const frame = document.createElement("iframe");
-    frame.hidden = true;
-    // It must not take the page away.
-    frame.sandbox = "allow-scripts allow-same-origin allow-forms";
-    frame.src = url;
-    document.documentElement.append(frame);
-    try {
-      const answer = await answerTo(transaction.state, frame.contentWindow, stop);
-      return (await this.finish(transaction, answer, stop)).answer;
-    } finally {
-      frame.remove();
-    }
+    const answer = await this.page.frame(url, transaction.state, stop);
+    const found = await this.finish(transaction, answer, stop);
+    if (!this.step(SIGNED_IN)) this.prover = found.prover;
+    return found.answer;
   }
 }
 

@@ -31,3 +31,7 @@ export const UNLOCKED = 28;
 export const SENT = 29;
 export const COVERS = 30;
 export const LEND = 31;
+export const PROOF = 32;
+export const NONCE = 33;
+export const JWK = 34;
+export const WANTS_NONCE = 35;

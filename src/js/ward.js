@@ -2,6 +2,7 @@ import { Core } from "tokenward-core";
 import { TokenWardError, asked, invalid } from "./errors.js";
 import { ANY_TOKEN, NOT_REPEATABLE, again, intercept } from "./interceptor.js";
 import { part } from "./jws.js";
+import { hostOf } from "./host.js";
 import { Lenders } from "./lender.js";
 import { load, wipe } from "./loader.js";
 import { Mailbox } from "./mailbox.js";
@@ -18,20 +19,16 @@ import {
   URL,
   WeakMap,
   WebAssembly,
-  document,
-  location,
   monotonicClock,
   nativeFetch,
-  navigator,
-  open,
   realmOf,
   wallClock,
 } from "./natives.js";
-import { readConnection, readInstall, readOptions, readSignIn, readTicket } from "./options.js";
+import { readConnection, readInstall, readOptions, readSignIn, readTicket, readTokens } from "./options.js";
+import { never, page } from "./page.js";
 import { patch, unpatch } from "./patches.js";
-import { post } from "./post.js";
-import { answerTo, isAt, relay, scopeOf, takeAnswer } from "./relay.js";
-import { POPUP, REDIRECT, SignIn, TOKEN, keep, take } from "./sign-in.js";
+import { isAt, relay, scopeOf, takeAnswer } from "./relay.js";
+import { END_SESSION, POPUP, REDIRECT, SignIn, TOKEN } from "./sign-in.js";
 import {
   CANCEL,
   CLOSE,
@@ -41,7 +38,6 @@ import {
   LOGOUT_URL,
   RENEW,
   RESTORE,
-  SENT,
   SET_TOKENS,
   SIGNED_IN,
   SIGN_OUT,
@@ -60,30 +56,18 @@ const ERRORS = [, "token_unavailable", "signed_out", "closed", "internal_error"]
 const INTERNAL_ERROR = 4;
 const ABORTED = 5;
 
-// Of `Endpoint`.
-const REVOCATION = 1;
-const END_SESSION = 5;
-const SESSION = 6;
-const SESSION_END = 7;
-
-// How a piece of IO ended, for Core.replied().
-const ANSWERED = 0;
-const NETWORK_FAILURE = 1;
-const TOO_LARGE = 2;
-const CALLBACK_REJECTED = 3;
-const CALLBACK_RESOLVED = 4;
-
 /** The authorization response that the page's address held. */
 let callback;
-
-/** A promise for a page that is about to be left. */
-const never = () => new Promise(() => {});
 
 /** The key to the constructor. */
 const MADE_BY_CREATE = {};
 
 /** A ward for a service worker, whose wasm is there, and whether a request may carry its token. */
 export let borrower;
+
+/** The ward of a worker, whose pages do what takes a document. `fetch` resolves with AS_IS for what carries no token. */
+export let vaultOf;
+export const AS_IS = {};
 
 export class TokenWard extends EventTarget {
   /** Undefined once closed. */
@@ -95,6 +79,7 @@ export class TokenWard extends EventTarget {
     wait: (after, since, signal) => this.#wait((core) => core.step(WAIT, after, since), signal),
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
+    prove: (...request) => this.#signIn.prove(...request),
   };
   #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
   /** By the window that is patched. A frame that was removed is not kept for longer than up to the next install(). */
@@ -109,6 +94,7 @@ export class TokenWard extends EventTarget {
   #tabs;
   #lenders = new Lenders({
     look: () => this.#core.step(LEND, ANY_TOKEN) ?? (this.#underWay() ? true : null),
+    key: () => this.#signIn.prover?.pair,
     lend: (after) => this.#lend(after),
     user: () => this.user,
     heard: (name, detail) => this.#emit(name, detail, NOT_REPEATABLE),
@@ -124,14 +110,35 @@ export class TokenWard extends EventTarget {
       const ward = new TokenWard(MADE_BY_CREATE, { ...readOptions(options), borrows: true });
       return { ward, covers: ({ url, method }) => ward.#core.step(COVERS, url, method) };
     };
+    vaultOf = async (read, seam) => {
+      await load(read.wasm);
+      const ward = new TokenWard(MADE_BY_CREATE, read, seam);
+      const isAuthorised = (input, init) => (init ?? input).headers.authorization ?? input.headers?.has("authorization");
+      const next = (...args) => (isAuthorised(...args) ? nativeFetch(...args) : Promise.resolve(AS_IS));
+      const turnTo = (page, answer) => {
+        ward.#signIn.page = page;
+        callback = answer;
+      };
+      return { ward, turnTo, fetch: intercept(next, ward.#gate, realmOf(globalThis), true) };
+    };
   }
 
-  constructor(key, options) {
+  constructor(key, options, seam) {
     if (key !== MADE_BY_CREATE) throw new TypeError("TokenWard is made by TokenWard.create().");
     super();
     this.#options = options;
-    this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal);
-    this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), this.#host(options)));
+    this.#signIn = new SignIn(() => this.#alive(), options, this.#closing.signal, seam);
+    const host = hostOf({
+      core: () => this.#core,
+      tabs: () => this.#tabs,
+      signIn: this.#signIn,
+      waits: this.#waits,
+      signOuts: this.#signOuts,
+      refresh: options.refresh,
+      restore: () => Promise.resolve(this.#busy.restore).then(() => this.restore()),
+      emit: (name, detail) => this.#emit(name, detail, this.#refused),
+    });
+    this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), host));
     this.#tabs = new Tabs(scopeOf(options), (...args) => this.#core?.step(...args));
   }
 
@@ -143,8 +150,15 @@ export class TokenWard extends EventTarget {
       if (answer && relay(answer)) return never();
       callback = answer ?? callback;
     }
+    // Set by the build: what is in a worker already asks no other.
+    if (HAS_WORKERS && read.isolation === "worker") {
+      const { connect } = await import("./remote.js");
+      const answer = callback;
+      callback = undefined;
+      return connect(read, answer, page, { TokenWardError, intercept, invalid, ofWindow, patch, realmOf, readInstall, scopeOf, unpatch });
+    }
     await load(read.wasm);
-    return new TokenWard(MADE_BY_CREATE, read);
+    return new TokenWard(MADE_BY_CREATE, read, page);
   }
 
   get signedIn() {
@@ -164,7 +178,8 @@ export class TokenWard extends EventTarget {
   }
 
   async signIn(options = {}) {
-    const { mode, signal, stepUp, ...ask } = readSignIn(options);
+    const { mode, signal, stepUp, ...ask } = readSignIn(options, this.#signIn.page.url);
+    const { page } = this.#signIn;
     const core = this.#alive();
     const refused = stepUp && this.#refusals.get(stepUp);
     if (stepUp) {
@@ -178,19 +193,16 @@ export class TokenWard extends EventTarget {
     if (mode === "redirect") {
       const { transaction, url } = await this.#signIn.begin(ask, REDIRECT, stop);
       stop.throwIfAborted();
-      keep(transaction);
-      location.assign(url);
-      return never();
+      await page.keep(transaction);
+      return page.leave(url);
     }
     const began = core.step(SIGN_OUTS);
     // Now, while the user's click still counts.
-    const popup = open("", "_blank", "width=480,height=640");
-    if (!popup) throw new TokenWardError("popup_blocked");
+    const popup = page.popup();
     try {
       const { transaction, url } = await this.#signIn.begin(ask, POPUP, stop);
       stop.throwIfAborted();
-      popup.location.replace(url);
-      const params = await answerTo(transaction.state, popup, stop, () => new TokenWardError("popup_closed"));
+      const params = await popup.answer(url, transaction.state, stop);
       this.#signIn.take(began, await this.#signIn.finish(transaction, params, stop));
     } finally {
       popup.close();
@@ -210,7 +222,7 @@ export class TokenWard extends EventTarget {
     // As long as these cannot be had, nothing is used up.
     const failure = await this.#signIn.endpoint(TOKEN).catch((error) => error);
     if (failure.retryable) throw failure;
-    const transaction = take(params.state, scopeOf(this.#options));
+    const transaction = await this.#signIn.page.take(params.state, scopeOf(this.#options));
     if (!transaction) return null;
     callback = undefined;
     this.#signIn.take(began, await this.#signIn.finish(transaction, params));
@@ -252,13 +264,11 @@ export class TokenWard extends EventTarget {
     return this;
   }
 
-  setTokens(response, { requestedAt } = {}) {
+  setTokens(response, options) {
     const now = wallClock();
-    if (requestedAt !== undefined && !Number.isFinite(requestedAt)) {
-      throw invalid("invalid_option", "requestedAt must be a number of milliseconds since the Unix epoch");
-    }
+    const { requestedAt = now, dpopKey } = readTokens(options, this.#options);
     const core = this.#alive();
-    asked(() => core.step(SET_TOKENS, response, now - (requestedAt ?? now)));
+    this.#signIn.proveBy(dpopKey, () => asked(() => core.step(SET_TOKENS, response, now - requestedAt)));
   }
 
   async ticket(given, options) {
@@ -296,8 +306,7 @@ export class TokenWard extends EventTarget {
       url ??= (await this.#signIn.endpoint(END_SESSION).catch(() => {})) && this.#signIn.step(LOGOUT_URL);
       // Somebody may have signed in meanwhile.
       if (url && reached && this.#core?.stamp() === stamp) {
-        location.assign(url);
-        return never();
+        return this.#signIn.page.leave(url);
       }
       notRevoked.push("end_session");
     }
@@ -382,6 +391,8 @@ export class TokenWard extends EventTarget {
     const event = new CustomEvent(name, { detail: Object.freeze(detail) });
     // What was refused then must not go on in the next session.
     if (name === "signedout") this.#refusals = new WeakMap();
+    // Where another session began in its place, the key is of that one.
+    if (!this.signedIn) this.#signIn.prover = undefined;
     if (name === "stepup" && refused) this.#refusals.set(event, refused);
     this.#lenders.tell();
     this.dispatchEvent(Object.assign(event, detail));
@@ -414,83 +425,5 @@ export class TokenWard extends EventTarget {
     this.#waits.deliverAll({ outcome: INTERNAL_ERROR });
     this.#signOuts.deliverAll({ notRevoked: ["refresh_token", "access_token"] });
     return new TokenWardError("internal_error", { cause: error });
-  }
-
-  #host({ refresh }) {
-    const running = new Map();
-    const begin = (number) => {
-      const controller = new AbortController();
-      running.set(number, controller);
-      return controller.signal;
-    };
-    const replied = (epoch, number, how, answer) => {
-      running.delete(number);
-      this.#core?.replied(epoch, number, how, answer);
-    };
-    // By `Errand`, which ends with the signals.
-    const errands = [
-      (_, number) => {
-        running.get(number)?.abort();
-        running.delete(number);
-      },
-      (epoch, number) =>
-        this.#signIn.silently(begin(number)).then(
-          (answer) => replied(epoch, number, ANSWERED, answer),
-          (error) =>
-            replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
-              body: error.code === "authorization_failed" ? error : undefined,
-            }),
-        ),
-      (epoch, number) => {
-        const signal = begin(number);
-        Promise.resolve()
-          .then(() => refresh({ signal }))
-          .then(
-            (body) => replied(epoch, number, CALLBACK_RESOLVED, { body }),
-            (body) => replied(epoch, number, CALLBACK_REJECTED, { body }),
-          );
-      },
-      (epoch, number) => this.#tabs.lock(epoch, number),
-      (epoch, number) => this.#tabs.lock(epoch, number, true),
-      (_, number) => this.#tabs.unlock(number),
-      () =>
-        Promise.resolve(this.#busy.restore)
-          .then(() => this.restore())
-          .catch(() => {}),
-    ];
-    return {
-      wall: wallClock,
-      mono: monotonicClock,
-      targets: () => (document ? [globalThis, document] : [globalThis]),
-      online: () => {
-        this.#tabs?.catchUp();
-        return navigator?.onLine !== false;
-      },
-      claims: (token) => part(token, 1),
-      run: (errand, epoch, number) => (errand < errands.length ? errands[errand](epoch, number) : this.#tabs.tell(errand - errands.length)) === true,
-      // The app may leave the page right after sign-out: a revocation outlives it.
-      post: (epoch, number, endpoint, body, maxBytes) => {
-        const signal = begin(number);
-        const keepalive = endpoint === REVOCATION || endpoint === SESSION_END;
-        const init = { signal, backend: endpoint >= SESSION, keepalive };
-        const send = async () => {
-          // In this breath, if it can be: in the next one the ward may be closed and the page left.
-          let url = this.#signIn.known(endpoint);
-          if (!url) {
-            url = await this.#signIn.endpoint(endpoint);
-            this.#core?.step(SENT, epoch, number);
-          }
-          return post(url, body, init, maxBytes);
-        };
-        send().then(
-            (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
-            // What has no place to go is not unreachable.
-            ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
-          );
-      },
-      settle: (waiter, outcome, after) => this.#waits.deliver(waiter, { outcome, after }),
-      signedOut: (id, notRevoked, reached) => this.#signOuts.deliver(id, { notRevoked, reached }),
-      emit: (name, detail) => this.#emit(name, detail, this.#refused),
-    };
   }
 }

@@ -1,6 +1,18 @@
 import { lasting } from "./body.js";
 import { TokenWardError } from "./errors.js";
-import { ANY_TOKEN, NOT_REPEATABLE, SEND, WAIT, isRefusal, permitted, report } from "./interceptor.js";
+import {
+  ANY_TOKEN,
+  NEWER,
+  NOT_REPEATABLE,
+  SEND,
+  SEND_AS_IS,
+  WAIT,
+  credentialsOf,
+  isBound,
+  isRefusal,
+  permitted,
+  report,
+} from "./interceptor.js";
 import {
   AbortController,
   AbortSignal,
@@ -14,6 +26,7 @@ import {
 } from "./natives.js";
 import { patch, unpatch } from "./patches.js";
 import { NOT_REPLAYABLE, OWN_AUTHORIZATION, parse } from "./requests.js";
+import { NONCE } from "./steps.js";
 import { nextTask } from "./task.js";
 
 const EVENTS = ["readystatechange", "loadstart", "progress", "abort", "error", "load", "timeout", "loadend"];
@@ -48,7 +61,7 @@ export function patchXhr(window, gate) {
   // It may also have nothing to do with it.
   if (!prototype) return () => {};
   const XMLHttpRequest = prototype.constructor;
-  const { addEventListener, dispatchEvent } = listening;
+  const { addEventListener, dispatchEvent, removeEventListener } = listening;
   const inherits = !Object.hasOwn(listening, "addEventListener");
   const native = Object.getOwnPropertyDescriptors(prototype);
   const closing = new AbortController();
@@ -94,8 +107,13 @@ export function patchXhr(window, gate) {
 
   /** Makes it the newest one; undefined for a request that is none of ours. */
   function bind(xhr, call) {
+    const upload = read(xhr, "upload");
     calls.set(xhr, call);
-    calls.set(read(xhr, "upload"), call);
+    calls.set(upload, call);
+    if (call) return;
+    // Whoever listens there makes a simple request ask for a preflight.
+    for (const type of EVENTS) if (led.get(upload)?.[type]) apply(removeEventListener, upload, [type, listen, true]);
+    led.delete(upload);
   }
 
   /** From an open() to the next one. */
@@ -104,20 +122,23 @@ export function patchXhr(window, gate) {
     const upload = read(xhr, "upload");
     const headers = [];
     const request = { method, flags: 0 };
-    const asked = { gate, core, rule, request };
+    const asked = { gate, core, rule, request, href: url };
     let masked = [];
     let body = [];
     /** Ends a wait. */
     let stopping;
     let isOver = false;
     let isSent = false;
-    let isRepeated = false;
+    /** What Core made of the refusals so far. */
+    let done = 0;
     /** The app has not heard the end of the upload. */
     let isUploading = false;
     /** When the app sent it, and when the browser did. */
     let since, sentAt;
     /** Which token it went with, until its answer was looked at. */
     let stamp;
+    /** Whether a proof went along. */
+    let proven = false;
     /** What the app has not heard: events, each with the readyState of its time. */
     let unheard;
     /** Stands for the object where its refused answer would show. */
@@ -144,14 +165,17 @@ export function patchXhr(window, gate) {
         if (isOver) return apply(next.send, xhr, args);
         const code = core.authorize(rule, method, request.flags, ANY_TOKEN);
         since = monotonicClock();
-        if (code !== WAIT || !isAsync) return transmit(code);
+        const credentials = code === SEND && credentialsOf(core);
+        const waits = code === WAIT || (credentials && isBound(credentials));
+        // What takes time is not for a synchronous request.
+        if (!waits || !isAsync) return transmit(waits ? SEND_AS_IS : code, credentials);
         isSent = true;
         mask();
         fire(xhr, "loadstart");
         if (isUploading) fire(upload, "loadstart", size());
         wait(
           ANY_TOKEN,
-          (code) => silently(() => transmit(code)),
+          (...permit) => silently(() => transmit(...permit)),
           (error) => fail("error", error),
         );
       },
@@ -161,7 +185,7 @@ export function patchXhr(window, gate) {
         const { type } = event;
         const state = read(xhr, "readyState");
         if (target !== xhr) {
-          if (isRepeated && !isUploading) return true;
+          if (done && !isUploading) return true;
           if (type === "loadend" && !unheard) isUploading = false;
         } else {
           // Used again without us.
@@ -210,13 +234,14 @@ export function patchXhr(window, gate) {
       return { lengthComputable: total > 0, total };
     }
 
-    function transmit(code) {
+    function transmit(code, credentials) {
       const isAuthorised = code === SEND;
       isSent = true;
       call.shown = undefined;
       if (isAuthorised) {
-        stamp = core.stamp();
-        apply(next.setRequestHeader, xhr, ["authorization", core.authorization()]);
+        stamp = credentials.stamp;
+        proven = isBound(credentials);
+        for (const name of ["authorization", "dpop"]) if (credentials[name]) apply(next.setRequestHeader, xhr, [name, credentials[name]]);
       }
       // A listener there asks for a preflight, which a token needs anyway.
       if (isUploading) for (const type of EVENTS) if (isAuthorised || upload[`on${type}`]) lead(upload, type);
@@ -231,6 +256,7 @@ export function patchXhr(window, gate) {
     /** Looks at the answer. A refusal that another token may change is kept from the app. */
     function look() {
       const status = read(xhr, "status");
+      if (proven) core.step(NONCE, read(xhr, "responseURL"), apply(native.getResponseHeader.value, xhr, ["dpop-nonce"]));
       if (stamp === undefined || !isRefusal({ status })) return;
       const answer = {
         status,
@@ -241,9 +267,9 @@ export function patchXhr(window, gate) {
       const refused = stamp;
       stamp = undefined;
       gate.refusing(NOT_REPEATABLE);
-      const repeats = report(asked, refused, answer, isRepeated);
+      const how = report(asked, refused, answer, done);
       gate.refusing(undefined);
-      if (!repeats) return;
+      if (!how) return;
       unheard = [];
       mask();
       blank = new XMLHttpRequest();
@@ -254,14 +280,15 @@ export function patchXhr(window, gate) {
         const of = (member) => member && ((...args) => apply(member, blank, args));
         define(name, value ? { value: of(value) } : { get: of(get), set: of(set) });
       }
-      // Chromium tells less of what is sent again in the task in which it has told of headers.
-      nextTask(() => wait(refused, (code) => (code === SEND ? repeat() : reveal()), reveal));
+      const go = (code, credentials) => (code === SEND ? repeat(how, credentials) : reveal());
+      // The same token will do for a nonce. Chromium tells less of what is sent again in the task in which it has told of headers.
+      nextTask(() => wait(how === NEWER ? refused : refused - 1, go, reveal));
     }
 
-    function repeat() {
+    function repeat(how, credentials) {
+      done += how;
       unmask(ANSWER);
       unheard = undefined;
-      isRepeated = true;
       silently(() => {
         // Whoever counts what is under way, as zone.js does, hears of the end of the first try.
         apply(next.abort, xhr, []);
@@ -270,7 +297,7 @@ export function patchXhr(window, gate) {
         if (isOver) return;
         write(xhr, "responseType", read(blank, "responseType"));
         for (const header of headers) apply(next.setRequestHeader, xhr, header);
-        transmit(SEND);
+        transmit(SEND, credentials);
       });
     }
 
@@ -291,7 +318,10 @@ export function patchXhr(window, gate) {
 
     function wait(after, go, failed) {
       // Both may come after the end of what they waited for.
-      const unless = (act) => (result) => isOver || act(result);
+      const unless =
+        (act) =>
+        (...result) =>
+          isOver || act(...result);
       if (isOver) return;
       stopping = new AbortController();
       request.signal = AbortSignal.any([stopping.signal, closing.signal]);

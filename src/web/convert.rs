@@ -12,7 +12,7 @@ use crate::engine::failure::{Answer, Cause, Exchange};
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::Identity;
 use crate::engine::oauth::object::Object;
-use crate::engine::oauth::response::{Grant, Member, TokenAnswer};
+use crate::engine::oauth::response::{Grant, Malformed, Member, TokenAnswer};
 use crate::engine::requests::Loan;
 use crate::engine::schedule::{Moment, retry_after_ms};
 use crate::engine::session::Stamp;
@@ -51,7 +51,12 @@ fn broken_rule(code: &'static str, mut key: String, rule: &str) -> JsValue {
 pub(super) fn grant(host: &Host, response: &JsValue) -> Result<Grant, JsValue> {
     // What is not an object has no members.
     let answer = token_answer(host, response).unwrap_or_default();
-    answer.read().map_err(|malformed| broken_rule("invalid_token_response", malformed.member.into(), malformed.rule))
+    answer.read().map_err(malformed)
+}
+
+/// What is thrown for a token response that cannot be used.
+pub(super) fn malformed(malformed: Malformed) -> JsValue {
+    broken_rule("invalid_token_response", malformed.member.into(), malformed.rule)
 }
 
 /// What came back of a refresh or a revocation.
@@ -177,6 +182,7 @@ pub(super) fn loan_to_value(loan: Loan) -> Value {
         vec![("session", Value::Number(loan.stamp.epoch.into())), ("mark", Value::Number(stamp_to_js(loan.stamp)))];
     if let Some((access, ms)) = loan.token {
         record.push(("access_token", Value::Text(access.expose().into())));
+        record.push(("token_type", Value::Name(access.token_type())));
         record.push(("expires_in", ms.map_or(Value::Null, |ms| Value::Number(ms as f64 / 1000.0))));
     }
     Value::Record(record)

@@ -66,19 +66,21 @@ impl Core {
     }
 
     /// A request that went out with the token of `stamp` was refused; `answer` has `status`, `challenge` and
-    /// `redirectedTo`. `true`: authorise it anew, after `stamp`, and repeat it.
-    pub fn refused(&self, rule: u32, method: &str, flags: u32, stamp: f64, replayed: bool, answer: &JsValue) -> bool {
-        let Some(stamp) = convert::stamp_from_js(stamp) else { return false };
+    /// `redirectedTo`; `done` is the sum of what this said of it before. 0: the answer is the app's. 1: authorise it anew,
+    /// after `stamp`, and repeat it. 2: repeat it with the nonce.
+    pub fn refused(&self, rule: u32, method: &str, flags: u32, stamp: f64, done: u32, answer: &JsValue) -> u32 {
+        let Some(stamp) = convert::stamp_from_js(stamp) else { return 0 };
         let now = self.driver.now();
         let refused = Refused {
             status: convert::status(answer),
             challenge: convert::text(answer, "challenge"),
             redirected_to: convert::text(answer, "redirectedTo"),
-            replayed,
+            replayed: done & 1 != 0,
+            nonced: done & 2 != 0,
         };
         let repeat = self.driver.engine().refused(request(rule, flags), method, stamp, &refused, now);
         self.driver.drain();
-        repeat
+        repeat as u32
     }
 
     /// A piece of IO ended. `how`: 0 answered, 1 network failure, 2 too large, 3 callback rejected, 4 callback resolved.
@@ -119,9 +121,9 @@ impl Core {
     pub fn set_tokens(&self, response: &JsValue, age_ms: f64) -> Result<(), JsValue> {
         let grant = convert::grant(&self.driver.host, response)?;
         let now = self.driver.now();
-        self.driver.engine().set_tokens(grant, now.minus(age_ms as u64), now);
+        let taken = self.driver.engine().set_tokens(grant, now.minus(age_ms as u64), now);
         self.driver.drain();
-        Ok(())
+        taken.map_err(convert::malformed)
     }
 
     /// Renews, and waits for it like [`Self::wait`]; `undefined` if there is nothing to renew with.

@@ -7,6 +7,8 @@ use super::convert::{self, fault, get};
 use super::handler::Core;
 use crate::engine::Ticket;
 use crate::engine::event::Value;
+use crate::engine::failure::{Outcome, outcome};
+use crate::engine::oauth::dpop::jwk;
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::id_token::at_hash;
 use crate::engine::oauth::pkce::base64url;
@@ -140,6 +142,17 @@ impl Core {
                 let loan = engine.lend(convert::stamp_from_js(number), now);
                 return Ok(loan.map_or(Value::Null, convert::loan_to_value));
             }
+            // What is to be signed for a proof of possession, as `a` asks.
+            32 => Ok(Some(engine.proof(a, now))),
+            // The nonce `b` came with the answer from the URL `a`.
+            33 => {
+                engine.keep_nonce(&text(a), &text(b));
+                Ok(None)
+            }
+            // The public key `a`, whose hash is its thumbprint.
+            34 => Ok(Some(Secret::new(jwk(a)))),
+            // Whether the answer `a` of the token endpoint wants a nonce in the proof.
+            35 => return Ok(Value::Flag(outcome(&exchange) == Outcome::UseDpopNonce)),
             // How often somebody signed out.
             26 => return Ok(Value::Number(engine.sign_outs().into())),
             // The time limit of one request, in milliseconds.

@@ -1,20 +1,23 @@
 // The page's side of `npm run bench`.
-import { ownCases } from "./cases.js";
+import { load, ownCases } from "./cases.js";
 import { fault, network } from "./network.js";
 import { otherCases } from "./others.js";
+import { proofCases } from "./proofs.js";
 import { roundTripCases } from "./round-trips.js";
 
 const STUBBED = { calls: 500, warmUps: 20, rounds: 160, run: burst };
+const AT_ONCE = { calls: 100, warmUps: 3, rounds: 30, run: burst };
 const REAL = { calls: 40, warmUps: 3, rounds: 30, run: oneAfterTheOther };
 
 /** Microseconds a call of a stubbed case. */
-async function burst({ name, call, wanted }, calls) {
+async function burst({ name, call, wanted, isSigned }, calls) {
   const before = network.calls;
   const answers = new Array(calls);
   const began = performance.now();
   for (let at = 0; at < calls; at += 1) answers[at] = call(at);
   await Promise.all(answers);
   const ended = performance.now();
+  if (isSigned) return ((ended - began) * 1000) / calls;
   const sent = network.calls - before;
   if (sent !== calls) throw new Error(`${name}: ${sent} of ${calls} requests were sent`);
   const wrong = await fault(network.last, wanted);
@@ -70,9 +73,16 @@ window.bench = async () => {
   try {
     const notes = [];
     const roundTrips = await roundTripCases();
-    const stubbed = [...(await ownCases(notes)), ...(await otherCases())];
+    const library = await load();
+    const stubbed = [...(await ownCases(library, notes)), ...(await otherCases())];
+    const proofs = await proofCases(library);
     for (const one of stubbed) await inspect(one, STUBBED.calls);
-    const times = [...(await measure(stubbed, STUBBED)), ...(await measure(roundTrips, REAL))];
+    await inspect(proofs[1], AT_ONCE.calls);
+    const times = [
+      ...(await measure(stubbed, STUBBED)),
+      ...(await measure(proofs, AT_ONCE)),
+      ...(await measure(roundTrips, REAL)),
+    ];
     return JSON.stringify({ times: Object.fromEntries(times), notes });
   } catch (error) {
     return JSON.stringify({ error: `${error}\n${error?.stack}` });

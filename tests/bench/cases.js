@@ -42,7 +42,7 @@ export const forms = (library, fetch) =>
   Object.entries(FORMS).map(([form, make]) => matching(form, library, make(fetch)));
 
 /** One and the same function is behind all sides, so it has to be there when the package captures the built-ins. */
-async function load() {
+export async function load() {
   const wasm = await WebAssembly.compileStreaming(fetch("/tokenward/core.wasm"));
   globalThis.fetch = stub;
   stubXhr();
@@ -99,8 +99,7 @@ async function xhrCases(library, notes) {
   return [native, matching("xhr", "tokenward", currentXhr())];
 }
 
-export async function ownCases(notes) {
-  const library = await load();
+export async function ownCases(library, notes) {
   const short = await patched(library, [LISTED]);
   const long = await patched(library, longList());
   const other = (name, url, call) => ({ name: `other.${name}`, call, wanted: { url, bearer: null } });

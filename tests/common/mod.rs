@@ -21,7 +21,7 @@ use tokenward::engine::schedule::Moment;
 use tokenward::engine::session::{Permit, Settled, Stamp, WaiterId};
 use tokenward::engine::tabs::Signal;
 use tokenward::engine::token::Secret;
-use tokenward::engine::{Engine, Output, Refused, Request, Ticket, Work};
+use tokenward::engine::{Engine, Output, Refused, Repeat, Request, Ticket, Work};
 
 pub const API: &str = "https://api.test/v1/";
 pub const SECOND: u64 = 1_000;
@@ -261,7 +261,9 @@ impl World {
 
     /// As `setTokens(response, { requestedAt })`.
     pub fn set_tokens_aged(&mut self, response: TokenAnswer, age_ms: u64) {
-        self.engine.set_tokens(grant(response), self.now.minus(age_ms), self.now);
+        self.engine
+            .set_tokens(grant(response), self.now.minus(age_ms), self.now)
+            .expect("of the type that was asked for");
         self.drain();
     }
 
@@ -316,7 +318,7 @@ impl World {
     pub fn refused(&mut self, request: Request, stamp: Stamp, answer: &Refused) -> bool {
         let repeat = self.engine.refused(request, "GET", stamp, answer, self.now);
         self.drain();
-        repeat
+        repeat == Repeat::Newer
     }
 
     /// The ticket of the one refresh under way.
@@ -429,7 +431,7 @@ impl World {
     /// The header's value, without `Bearer `.
     pub fn access_token(&self) -> Option<String> {
         let value = self.engine.authorization()?;
-        Some(value.expose().strip_prefix("Bearer ").expect("a bearer token").into())
+        Some(value.expose().split_once(' ').expect("a scheme").1.into())
     }
 
     /// Why the session ended, if it did since the events were last cleared.

@@ -21,6 +21,8 @@ pub struct Options {
     pub max_outage_s: Option<f64>,
     pub allow_http: bool,
     pub borrows: bool,
+    pub dpop: bool,
+    pub exposes: bool,
 }
 
 /// An entry of the allow-list.
@@ -54,6 +56,8 @@ impl Object for Options {
             "maxOutageSeconds" => number(self.max_outage_s),
             "dangerouslyAllowHttp" => flag(self.allow_http),
             "borrows" => flag(self.borrows),
+            "dpop" => flag(self.dpop),
+            "dangerouslyExposeAccessToken" => flag(self.exposes),
             other => panic!("{other} is no option"),
         }
     }

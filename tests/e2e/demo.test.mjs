@@ -379,6 +379,22 @@ test("every kind of request has the token, and has none once signed out", async 
   }
 });
 
+test("tokens that are bound to a key are proved by every kind of request", async (t) => {
+  longTokens(t);
+  t.after(() => press("bind"));
+  const body = await find("body");
+  await press("bind");
+  await browserDriver().wait(until.stalenessOf(body), WAIT_MS, "the page does not reload");
+  await find('#bind[aria-pressed="true"]');
+  await signIn();
+  await connected();
+  for (const kind of Object.keys(kinds)) {
+    const { answers, ...row } = await ask(kind, "answered");
+    assert.deepEqual(row, { status: "200", token: "yes", generation: "1" }, kind);
+    assert.match(demo.api.requests.at(-1).headers.authorization, /^DPoP /, kind);
+  }
+});
+
 test("every kind of request is repeated after a refusal", async (t) => {
   longTokens(t);
   await signIn();

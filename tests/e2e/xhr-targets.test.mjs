@@ -391,3 +391,20 @@ test("two wards and another library's wrappers: each adds its own, and who is go
   assert.deepEqual(tokens(server).map(([, token]) => token), ["Bearer first", null, "Bearer first", null, null]);
   assert.deepEqual(tokens(other).map(([, token]) => token), ["Bearer second", "Bearer second", null, null, null]);
 });
+
+test("an object that made an authorised upload makes a simple one to another origin without a preflight", async (t) => {
+  const { page, server, other } = await prepare(t);
+  const send = async (kit, url) => {
+    kit.used ??= new XMLHttpRequest();
+    kit.used.open("POST", url);
+    const ended = kit.xhr.over(kit.used);
+    kit.used.send("tea");
+    await ended;
+    return kit.used.status;
+  };
+  assert.equal(await page.run(send, `${server.origin}/v1/data`), 200);
+  assert.equal(await page.run(send, `${other.origin}/v1/data`), 200);
+  assert.deepEqual([server.preflights, other.preflights], [1, 0]);
+  assert.equal(await page.run(send, `${server.origin}/v1/data`), 200);
+  assert.deepEqual(tokens(server).map(([, token]) => token), ["Bearer fresh0", "Bearer fresh0"]);
+});

@@ -24,7 +24,7 @@ before(() => {
   symlinkSync(packed, join(consumer, "node_modules", "tokenward"));
   writeFileSync(join(consumer, "package.json"), '{ "type": "module" }');
   writeFileSync(join(consumer, "look.mjs"), LOOK);
-  copyFileSync(join(root, "tests/types/usage.ts"), join(consumer, "usage.ts"));
+  for (const file of ["usage.ts", "worker.ts"]) copyFileSync(join(root, "tests/types", file), join(consumer, file));
 });
 
 const ENTRIES = {
@@ -52,22 +52,27 @@ test("the functions of tokenward/callback do nothing in Node, and let it end", (
   assert.deepEqual([stdout, stderr, status], ["false undefined\n", "", 0]);
 });
 
+/** Compiles a file of the consumer's, strictly. */
+function compile(file, lib, moduleResolution) {
+  const compilerOptions = {
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+    target: "es2022",
+    lib,
+    types: [],
+    module: moduleResolution === "nodenext" ? "nodenext" : "esnext",
+    moduleResolution,
+  };
+  const project = join(consumer, `tsconfig.${file}.${moduleResolution}.json`);
+  writeFileSync(project, JSON.stringify({ compilerOptions, files: [file] }));
+  const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", project], { encoding: "utf8" });
+  assert.equal(status, 0, stdout);
+}
+
 for (const moduleResolution of ["bundler", "nodenext"]) {
-  test(`the types hold under ${moduleResolution}`, () => {
-    const compilerOptions = {
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      skipLibCheck: false,
-      noEmit: true,
-      target: "es2022",
-      lib: ["es2022", "dom"],
-      types: [],
-      module: moduleResolution === "nodenext" ? "nodenext" : "esnext",
-      moduleResolution,
-    };
-    const project = join(consumer, `tsconfig.${moduleResolution}.json`);
-    writeFileSync(project, JSON.stringify({ compilerOptions, files: ["usage.ts"] }));
-    const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", project], { encoding: "utf8" });
-    assert.equal(status, 0, stdout);
-  });
+  test(`the types hold under ${moduleResolution}`, () => compile("usage.ts", ["es2022", "dom"], moduleResolution));
+  test(`those of the service worker hold in a worker's project under ${moduleResolution}`, () =>
+    compile("worker.ts", ["es2022", "webworker"], moduleResolution));
 }

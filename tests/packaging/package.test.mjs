@@ -27,8 +27,10 @@ test("holds these files and no other", () => {
     "dist/index.d.ts",
     "dist/index.js",
     "dist/inline.js",
+    "dist/remote.js",
     "dist/service-worker.d.ts",
     "dist/service-worker.js",
+    "dist/worker.js",
     "package.json",
   ]);
 });
@@ -62,9 +64,12 @@ test("the modules refer to nothing outside the package", async () => {
   for (const file of modules) {
     const entryPoints = [join(packed, file)];
     const { metafile } = await build({ entryPoints, bundle: true, format: "esm", packages: "external", write: false, metafile: true });
-    assert.deepEqual(Object.values(metafile.inputs).map(({ imports }) => imports), [[]], file);
     const code = read(file);
-    assert.doesNotMatch(code, /\bimport\s*\(/, file);
+    // The one that a page loads only if its tokens are in a worker.
+    const own = [...code.matchAll(/\bimport\s*\(\s*(["'`])(.*?)\1\)/g)].map(([, , path]) => path);
+    assert.deepEqual(own, /(index|inline)\.js$/.test(file) ? ["./remote.js"] : [], file);
+    const inputs = Object.entries(metafile.inputs).filter(([path]) => !path.endsWith("remote.js"));
+    assert.deepEqual(inputs.flatMap(([, { imports }]) => imports.map(({ original }) => original)), own, file);
     for (const [, , path] of code.matchAll(/new URL\((["'`])(.*?)\1,\s*import\.meta\.url\)/g)) {
       assert.ok(statSync(join(packed, dirname(file), path)).isFile(), path);
     }

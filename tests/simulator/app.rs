@@ -77,7 +77,7 @@ impl World<'_> {
         self.hold(tab, *access, *refresh, now, *expires_in_s);
         // The refresh token may be used up: a refresh under way is seen through.
         self.tabs[tab].truth.has_cause = refresh.is_none() && !self.tabs[tab].flights.is_empty();
-        self.tabs[tab].engine.set_tokens(grant(answer), now, now);
+        self.tabs[tab].engine.set_tokens(grant(answer), now, now).expect("a bearer token");
         self.drain(tab);
     }
 

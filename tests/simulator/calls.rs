@@ -1,7 +1,7 @@
 //! A request of the app's: a twin of `src/js/interceptor.js`.
 
 use tokenward::engine::session::{Permit, Settled, Stamp};
-use tokenward::engine::{Refused, Request};
+use tokenward::engine::{Refused, Repeat, Request};
 
 use crate::common::API;
 use crate::server::{Back, number};
@@ -161,7 +161,7 @@ impl World<'_> {
         let answer = Refused { status: 401, replayed, ..Refused::default() };
         let repeats = self.tabs[tab].engine.refused(request, "GET", stamp, &answer, now);
         self.drain(tab);
-        repeats
+        repeats == Repeat::Newer
     }
 
     /// The `AbortSignal` of the oldest request that waits or is under way.

@@ -4,8 +4,9 @@ import { Readable } from "node:stream";
 import { createLocalJWKSet, createRemoteJWKSet, jwtVerify } from "jose";
 import { corsHeaders, isPreflight, Journal, listen, readBody, sendJson } from "./http.mjs";
 import { mediaAt } from "./media.mjs";
+import { createProofCheck } from "./proof.mjs";
 
-const EXPOSED = ["WWW-Authenticate"];
+const EXPOSED = ["WWW-Authenticate", "DPoP-Nonce"];
 const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
 // What /v1/stepup asks for.
 const STEP_UP = { acr: "urn:tokenward:demo:mfa", maxAge: 60 };
@@ -48,14 +49,23 @@ const invalidToken = (description) => challenge({ error: "invalid_token", error_
  */
 export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks, appOrigins, routes = {} }) {
   const keys = jwks ? createLocalJWKSet(jwks) : createRemoteJWKSet(new URL(jwksUri));
+  const checkProof = createProofCheck({ issuer, audience, jwksUri });
   const requests = new Journal();
   const refusals = [];
 
-  async function verify(authorization) {
+  async function verify(request) {
+    const { authorization } = request.headers;
+    if (/^dpop /i.test(authorization)) {
+      const { method, headers } = request;
+      const { isExpired = false, ...verdict } = await checkProof({ url: listening.origin + request.url, method, headers }, api.nonce);
+      return { ...verdict, expired: isExpired };
+    }
     const [, token] = BEARER.exec(authorization) ?? [];
     if (!token) return { refusal: challenge({ error: "invalid_request" }), status: 400, expired: false };
     try {
       const { payload } = await jwtVerify(token, keys, { issuer, audience, typ: "at+jwt" });
+      // RFC 9449 section 7.2: whoever has it only, has stolen it.
+      if (payload.cnf?.jkt) return { refusal: invalidToken("The access token is bound to a key"), status: 401, expired: false };
       return { payload, expired: false };
     } catch (error) {
       const expired = error.code === "ERR_JWT_EXPIRED";
@@ -84,12 +94,13 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
       bodySha256: createHash("sha256").update(body).digest("hex"),
       status: null,
     });
-    const verdict = authorization === undefined ? undefined : await verify(authorization);
+    const verdict = authorization === undefined ? undefined : await verify(request);
     record.tokenExpired = verdict?.expired ?? false;
     record.tokenId = verdict?.payload?.jti ?? null;
 
     const { status, headers, content, ...rest } = answer(new URL(request.url, issuer), record, verdict);
     record.status = status;
+    if (api.nonce !== undefined) cors["dpop-nonce"] = api.nonce;
     if (content === undefined) {
       sendJson(response, status, { tokenReceived: record.tokenReceived, tokenId: record.tokenId, ...rest }, { ...cors, ...headers });
     } else {
@@ -147,14 +158,17 @@ export async function startApiServer({ port = 0, issuer, audience, jwksUri, jwks
   const listening = await listen(port, () => (request, response) => {
     handle(request, response).catch((error) => response.destroy(error));
   });
-  return {
+  const api = {
     ...listening,
     requests,
+    /** What proofs have to have as `nonce`, if anything. */
+    nonce: undefined,
     /** Refuses the next `count` good tokens under `/v1/` with this challenge. */
     refuseNext(count = 1, wwwAuthenticate = invalidToken("The access token was revoked")) {
       for (let i = 0; i < count; i += 1) refusals.push(wwwAuthenticate);
     },
   };
+  return api;
 }
 
 function answerMedia(url, record) {

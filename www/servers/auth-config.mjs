@@ -25,7 +25,7 @@ export function resourceServerInfo({ accessTokenTtl }, alg) {
 /** Beyond ASCII, so that whoever decodes it has to know UTF-8. */
 const nameOf = (accountId) => `${accountId.slice(0, 1).toUpperCase()}${accountId.slice(1)} Zoë ✓`;
 
-function clients({ alg, redirectUris, postLogoutRedirectUris, backendRedirectUris, backendSecret }) {
+function clients({ alg, dpop, redirectUris, postLogoutRedirectUris, backendRedirectUris, backendSecret }) {
   const common = {
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
@@ -37,6 +37,7 @@ function clients({ alg, redirectUris, postLogoutRedirectUris, backendRedirectUri
     redirect_uris: redirectUris,
     post_logout_redirect_uris: postLogoutRedirectUris,
     token_endpoint_auth_method: "none",
+    dpop_bound_access_tokens: dpop === "required",
   };
   if (backendRedirectUris.length === 0) return [spa];
   const backend = {
@@ -64,14 +65,14 @@ function extraTokenClaims(ctx) {
   return { ...(acr && { acr }), ...(authTime && { auth_time: authTime }) };
 }
 
-export function providerConfiguration({ settings, store, signing, appOrigins, requirePar, ...registered }) {
+export function providerConfiguration({ settings, store, signing, appOrigins, requirePar, dpop, ...registered }) {
   const { alg } = signing;
   const message = (ctx, title, text) => send(ctx, messagePage(title, text));
   return {
     adapter: store.adapter,
     jwks: signing.privateJwks,
     cookies: { keys: [randomBytes(32).toString("base64url")] },
-    clients: clients({ alg, ...registered }),
+    clients: clients({ alg, dpop, ...registered }),
     scopes: ["openid", "offline_access"],
     claims: { openid: ["sub", "acr", "auth_time"], profile: ["name"] },
     conformIdTokenClaims: false,
@@ -95,6 +96,7 @@ export function providerConfiguration({ settings, store, signing, appOrigins, re
     },
     features: {
       devInteractions: { enabled: false },
+      dPoP: { enabled: Boolean(dpop), nonceSecret: randomBytes(32), requireNonce: () => true },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: requirePar },
       rpInitiatedLogout: {

@@ -38,6 +38,8 @@ const ACCOUNT = "ada";
  * @param {string[]} [options.backendRedirectUris] if there are some, there is a confidential client for them
  * @param {"ES256" | "RS256" | "PS256" | "EdDSA"} [options.signingAlg] of ID tokens and access tokens
  * @param {boolean} [options.requirePar] refuse authorization requests that were not pushed
+ * @param {false | "offered" | "required"} [options.dpop] tokens of the page's client may or have to be bound to its key;
+ *   proofs need this server's nonce
  * @param {number} [options.accessTokenTtl] setting, seconds
  * @param {number} [options.refreshTokenTtl] setting, seconds
  * @param {boolean | string} [options.autoLogin] setting: sign in this account without showing the page (`true`: ada),
@@ -56,6 +58,7 @@ export async function startAuthServer({
   backendRedirectUris = [],
   signingAlg = "ES256",
   requirePar = false,
+  dpop = false,
   accessTokenTtl = 30,
   refreshTokenTtl = 14 * 24 * 3600,
   autoLogin = false,
@@ -83,6 +86,7 @@ export async function startAuthServer({
         signing,
         appOrigins,
         requirePar,
+        dpop,
         redirectUris,
         postLogoutRedirectUris,
         backendRedirectUris,

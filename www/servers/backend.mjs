@@ -183,18 +183,22 @@ export function createBackend({
    * `Server-Timing`, where the page can read it.
    * @returns {Promise<Answer>}
    */
-  async function token({ cookies, params: { after } }) {
+  async function token({ request, cookies, params: { after } }) {
+    const { dpop } = request.headers;
     const id = cookies[SESSION];
     const session = sessions.get(id);
     if (!session) return { status: 401, body: {} };
     let timing = after === undefined ? "kept" : "newer";
     try {
-      const isWanted = after === "" || after === session.tokens.version || isDue(session.tokens);
+      const isOfOtherType = Boolean(dpop) !== /^dpop$/i.test(session.tokens.token_type);
+      const isWanted = after === "" || after === session.tokens.version || isDue(session.tokens) || isOfOtherType;
       if (isWanted) {
         if (!session.renewal) timing = "renewed";
-        await renewOnce(session);
+        await renewOnce(session, dpop);
       }
     } catch (error) {
+      const { nonce } = error;
+      if (nonce) return { status: 400, headers: { "dpop-nonce": nonce }, body: { error: "use_dpop_nonce" } };
       if (!(error instanceof oidc.ResponseBodyError && error.error === "invalid_grant")) throw error;
       sessions.delete(id);
     }
@@ -210,17 +214,33 @@ export function createBackend({
   }
 
   /** A second use of a rotated refresh token would look like theft, so there is one renewal at a time. */
-  function renewOnce(session) {
-    session.renewal ??= renew(session).finally(() => {
+  function renewOnce(session, proof) {
+    session.renewal ??= renew(session, proof).finally(() => {
       session.renewal = undefined;
     });
     return session.renewal;
   }
 
-  async function renew(session) {
+  async function renew(session, proof) {
     const requestedAt = Date.now();
-    const response = await oidc.refreshTokenGrant(await configure(), session.tokens.refresh_token);
+    const server = await configure();
+    const { refresh_token: refreshToken } = session.tokens;
+    const response = await (proof ? renewBound(server, refreshToken, proof) : oidc.refreshTokenGrant(server, refreshToken));
     session.tokens = { ...session.tokens, ...tokensOf(response, requestedAt), version: randomId() };
+  }
+
+  /** Passes on the page's proof, so that the access token is bound to the page's key (RFC 9449 section 5). */
+  async function renewBound(server, refreshToken, proof) {
+    const answer = await fetch(server.serverMetadata().token_endpoint, {
+      method: "POST",
+      headers: { authorization: `Basic ${btoa(`${clientId}:${clientSecret}`)}`, dpop: proof },
+      body: new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken }),
+      signal: AbortSignal.timeout(timeoutSeconds * 1000),
+    });
+    const body = await answer.json();
+    if (answer.ok) return body;
+    if (body.error === "use_dpop_nonce") throw Object.assign(new Error(body.error), { nonce: answer.headers.get("dpop-nonce") });
+    throw new oidc.ResponseBodyError(body.error, { cause: body, response: answer });
   }
 
   /** @returns {Promise<Answer>} */

@@ -2,7 +2,7 @@
 import { Journal, readBody } from "./http.mjs";
 
 // Headers that a page may read only if the server says so; Retry-After is one of them.
-const EXPOSED = "Retry-After, WWW-Authenticate";
+const EXPOSED = "Retry-After, WWW-Authenticate, DPoP-Nonce";
 
 /** Name of an endpoint here to its method and its name in oidc-provider. */
 const ENDPOINTS = {

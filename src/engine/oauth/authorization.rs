@@ -3,7 +3,7 @@
 //!
 //! A transaction is what a sign-in was begun with, kept until its answer comes: `SignInOptions` in the names of
 //! `index.d.ts`, and beside them `state`, `nonce`, `verifier`, `challenge`, `issuer`, `redirectUri`, `page` (the URL of
-//! the page it began in), `at` (when, wall clock) and `subject` (the user, where it has to stay the same).
+//! the page it began in), `jkt` (the thumbprint of its key, with DPoP), `at` (when, wall clock) and `subject` (the user, where it has to stay the same).
 
 use crate::engine::oauth::fault::Fault;
 use crate::engine::oauth::object::Object;
@@ -38,7 +38,7 @@ const OPTIONAL: [(&str, &str); 7] = [
 
 /// Parameters that have rules of their own, so that `extraParams` may not hold them.
 const OWN: &str = "client_id response_type redirect_uri scope state nonce code_challenge code_challenge_method prompt \
-    login_hint max_age acr_values ui_locales resource request request_uri response_mode";
+    login_hint max_age acr_values ui_locales resource request request_uri response_mode dpop_jkt";
 
 /// The authorization request of a transaction, `application/x-www-form-urlencoded`.
 ///
@@ -65,6 +65,8 @@ pub fn request(client: &Client, server: &Server, transaction: &impl Object) -> R
     form.add("code_challenge_method", "S256");
     form.add_text("code_challenge", transaction, "challenge");
     form.add_text("state", transaction, "state");
+    // RFC 9449 section 10
+    form.add_text("dpop_jkt", transaction, "jkt");
     if openid {
         form.add_text("nonce", transaction, "nonce");
     }

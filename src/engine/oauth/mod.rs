@@ -1,6 +1,7 @@
 //! Wire formats of OAuth 2.0 and OpenID Connect.
 
 pub mod authorization;
+pub mod dpop;
 pub mod fault;
 pub mod id_token;
 pub mod jws;

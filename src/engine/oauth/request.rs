@@ -92,7 +92,7 @@ fn hex(nibble: u8) -> char {
 }
 
 /// A whole number; formatting a float would bring 10 kB of tables along.
-fn decimal(mut number: u64) -> String {
+pub(super) fn decimal(mut number: u64) -> String {
     let mut text = String::new();
     loop {
         text.insert(0, char::from(b'0' + (number % 10) as u8));

@@ -119,12 +119,14 @@ impl TokenAnswer {
     /// # Errors
     /// Names the member that cannot be used.
     pub fn read(&self) -> Result<Grant, Malformed> {
-        let access = self.access_token.text().and_then(AccessToken::new).ok_or(ACCESS_TOKEN)?;
-        match &self.token_type {
-            Member::Absent => {}
-            Member::Text(text) if text.expose().eq_ignore_ascii_case("bearer") => {}
+        let is_bound = match &self.token_type {
+            Member::Absent => false,
+            Member::Text(text) if text.expose().eq_ignore_ascii_case("bearer") => false,
+            Member::Text(text) if text.expose().eq_ignore_ascii_case("dpop") => true,
             _ => return Err(TOKEN_TYPE),
-        }
+        };
+        let token = self.access_token.text();
+        let access = token.and_then(|text| AccessToken::new(text, is_bound)).ok_or(ACCESS_TOKEN)?;
         Ok(Grant {
             access,
             refresh: self.refresh()?,
@@ -158,7 +160,9 @@ const MAX_ERROR_CODE: usize = 48;
 
 const ACCESS_TOKEN: Malformed =
     Malformed { member: "access_token", rule: "must be a string of visible ASCII characters" };
-const TOKEN_TYPE: Malformed = Malformed { member: "token_type", rule: "must be Bearer" };
+/// Also of an answer that is of another type than what the app asked for.
+pub const TOKEN_TYPE: Malformed =
+    Malformed { member: "token_type", rule: "must be Bearer, or DPoP where the option dpop is set" };
 const REFRESH_TOKEN: Malformed =
     Malformed { member: "refresh_token", rule: "must be a string of visible ASCII characters" };
 

@@ -73,6 +73,7 @@ export function latch() {
  * @param {boolean} [options.backend] the app has a backend of its own, which keeps the refresh token
  * @param {Record<string, string>} [options.headers] more headers of the page's files
  * @param {import("../../../www/servers/static.mjs").Handler[]} [options.handlers] more of the app's server
+ * @param {(pathname: string) => string} [options.policy] the content security policy, if not the usual one
  * @param {boolean} [options.frames] the page may frame the authorization server
  */
 export async function stage(
@@ -87,6 +88,7 @@ export async function stage(
     headers = {},
     handlers = [],
     frames = true,
+    policy,
   } = {},
 ) {
   const servers = {};
@@ -98,7 +100,7 @@ export async function stage(
       await Promise.all(Object.values(servers).map((server) => server.close()));
     }
   });
-  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, handlers, frames });
+  await startServers(servers, { connect, auth: { accessTokenTtl, ...auth }, api, mounts, backend, headers, handlers, frames, policy });
   await driver.get(`${servers.app.origin}/`);
   return { ...servers, page: createPage(servers) };
 }
@@ -112,13 +114,13 @@ async function closeOthers() {
   await driver.switchTo().window(ownWindow);
 }
 
-async function startServers(servers, { connect, auth, api, mounts, backend, headers, handlers, frames }) {
+async function startServers(servers, { connect, auth, api, mounts, backend, headers, handlers, frames, policy }) {
   const called = () => [servers.auth, servers.api, servers.other].map(({ origin }) => origin);
   servers.app = await startStaticServer({
     mounts: { "/": PAGE, "/scripts/": scripts, "/src/": SOURCES, "/tokenward/": dist, ...mounts },
     headers: (pathname) => ({
       ...headers,
-      "content-security-policy": contentSecurityPolicy([...called(), ...connect], {
+      "content-security-policy": policy?.(pathname) ?? contentSecurityPolicy([...called(), ...connect], {
         frame: frames ? [servers.auth.origin] : [],
         media: [servers.api.origin],
         code: [servers.api.origin],
@@ -149,6 +151,8 @@ function createPage({ app, auth, api, other }) {
     auth: { origin: auth.origin, issuer: auth.issuer, endpoints: auth.endpoints },
     api: { origin: api.origin },
     other: { origin: other.origin },
+    // The same tests, with the tokens in a worker.
+    isolation: process.env.TOKENWARD_ISOLATION,
   };
 
   /**

@@ -20,6 +20,7 @@ const kit = {
     clientId: "spa",
     endpoints: { token: kit.auth.endpoints.token, revocation: kit.auth.endpoints.revocation },
     resources: [{ url: `${kit.api.origin}/v1` }],
+    ...(kit.isolation && { isolation: kit.isolation }),
     ...more,
   }),
 
