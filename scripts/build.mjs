@@ -62,6 +62,8 @@ async function bundle() {
     outdir: dist,
     alias: { "tokenward-core": join(core, "core.js"), "tokenward-wasm": join(dist, "core.wasm") },
     bundle: true,
+    // In the glue: built-ins that no page script can have replaced.
+    inject: [join(root, "src/js/natives.js")],
     minify: true,
     format: "esm",
     platform: "neutral",
