@@ -42,6 +42,7 @@ const LATE_LOOKUPS = [
   [/f\.apply\(this, args\)/g, "apply(f, this, args)"],
   [/if \(realloc === undefined\) \{[\s\S]*?\n {4}\}/g, ""],
   [/Uint8Array\.prototype\.set\.call\((getArrayU8FromWasm0\(arg0, arg1\)), /g, "$1.set("],
+  [/new Uint8Array\((?=getArrayU8FromWasm0)/g, "new Bytes("],
   [/getUint8ArrayMemory0\(\)\.subarray\((.+?), (.+?)\)(?=;|\))/g, "new Uint8Array(bufferOf(wasm.memory), $1, $2 - ($1))"],
   [/(getDataViewMemory0\(\) \{)[\s\S]*?\n\}/g, "$1 return new DataView(bufferOf(wasm.memory)); }"],
   [/let cachedDataViewMemory0 = null;|cachedDataViewMemory0 = null;/g, ""],

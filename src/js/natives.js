@@ -48,6 +48,8 @@ export const {
   TypeError,
   URL,
   URLSearchParams,
+  // For others, who may look at its kind.
+  Uint8Array: Bytes,
   WritableStream,
   addEventListener,
   atob,
