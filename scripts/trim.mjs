@@ -31,6 +31,35 @@ const FALLBACKS = [
   /if \(Object\.getPrototypeOf\(module\) === Object\.prototype\) (?=\{)|else \{\s*console\.warn\('using deprecated parameters for `initSync[\s\S]*?\}/g,
 ];
 
+/**
+ * Whatever sees a secret, or the memory that they are in, or decides by a string where one goes, the glue has to do by the
+ * built-ins of `natives.js`: no method is looked up where a page script can replace it. The build replaces its globals by
+ * theirs.
+ */
+const LATE_LOOKUPS = [
+  [/arg\.charCodeAt\(offset\)/g, "charCodeAt(arg, offset)"],
+  [/arg\.slice\(offset\)/g, "slice(arg, offset)"],
+  [/f\.apply\(this, args\)/g, "apply(f, this, args)"],
+  [/if \(realloc === undefined\) \{[\s\S]*?\n {4}\}/g, ""],
+  [/Uint8Array\.prototype\.set\.call\((getArrayU8FromWasm0\(arg0, arg1\)), /g, "$1.set("],
+  [/new Uint8Array\((?=getArrayU8FromWasm0)/g, "new Bytes("],
+  [/getUint8ArrayMemory0\(\)\.subarray\((.+?), (.+?)\)(?=;|\))/g, "new Uint8Array(bufferOf(wasm.memory), $1, $2 - ($1))"],
+  [/(getDataViewMemory0\(\) \{)[\s\S]*?\n\}/g, "$1 return new DataView(bufferOf(wasm.memory)); }"],
+  [/let cachedDataViewMemory0 = null;|cachedDataViewMemory0 = null;/g, ""],
+  [/wasm\.memory\.buffer/g, "bufferOf(wasm.memory)"],
+  [/instance\.exports/g, "exportsOf(instance)"],
+  [/(wasm\.__wbindgen_externrefs)\.get\(/g, "tableGet($1, "],
+  [/(wasm\.__wbindgen_externrefs|\btable)\.set\(/g, "tableSet($1, "],
+  [/new Object\(\)/g, "{}"],
+  [/new Array\(\)/g, "[]"],
+  [/arg0\[arg1\] = arg2/g, "put(arg0, arg1, arg2)"],
+  [/arg0\.addEventListener\(/g, "listen(arg0, "],
+  [/arg0\.removeEventListener\(/g, "unlisten(arg0, "],
+];
+
+/** What a new version of the glue may bring elsewhere. */
+const LATE_LOOKUP = /\.(?:charCodeAt|slice|apply|call|subarray|buffer)\b/;
+
 /** Trims `wasm` and `glue`, the files that wasm-bindgen made, in place. */
 export async function trim(wasm, glue) {
   const { default: binaryen } = await import("binaryen");
@@ -51,11 +80,13 @@ export async function trim(wasm, glue) {
   if (trimmed === 0) throw new Error("trim.mjs knows none of the names in the module: have they changed?");
 
   let javascript = await readFile(glue, "utf8");
-  for (const fallback of FALLBACKS) {
-    const rest = javascript.replace(fallback, "");
-    if (rest === javascript) throw new Error(`trim.mjs does not find ${fallback} in the glue: has it changed?`);
+  for (const [found, by] of [...FALLBACKS.map((fallback) => [fallback, ""]), ...LATE_LOOKUPS]) {
+    const rest = javascript.replace(found, by);
+    if (rest === javascript) throw new Error(`trim.mjs does not find ${found} in the glue: has it changed?`);
     javascript = rest;
   }
+  const late = LATE_LOOKUP.exec(javascript);
+  if (late) throw new Error(`trim.mjs leaves ${late} in the glue: what does it see there?`);
   const names = [...new Set(javascript.match(LONG_NAME))].sort();
   const shorten = (text) => text.replace(LONG_NAME, (name) => (names.includes(name) ? `i${names.indexOf(name)}` : name));
   const blank = (text) => "\\00".repeat(text.length);
