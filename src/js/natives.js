@@ -94,6 +94,10 @@ const { get } = globalThis.Reflect;
 /** Core asks for members that may not be there: a getter for all objects would be called on the one that was asked. */
 export const Reflect = { get: (object, key) => (hasOwn(object, key) || !(key in root) ? get(object, key) : undefined) };
 
+/** Makes objects that inherit nothing. Engines are slow with those that have no prototype at all. */
+export function Bare() {}
+Bare.prototype = /* @__PURE__ */ globalThis.Object.freeze(create(null));
+
 /** Sets a member, whatever setter there is for all objects. */
 export const put = (object, key, value) =>
   defineProperty(object, key, { __proto__: null, value, configurable: true, enumerable: true, writable: true });

@@ -1,5 +1,7 @@
 import { buffered, lasting } from "./body.js";
 import {
+  Bare,
+  Object,
   Proxy,
   Request,
   URL,
@@ -126,12 +128,14 @@ export function prepare(target, href, init, realm) {
         // The answer that was refused may be in the cache.
         if (last && copy.cache === "force-cache") copy.cache = "default";
         // In a bare object: `fetch` reads others by methods that a script may have replaced.
-        const record = { __proto__: null };
+        const record = new Bare();
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = credentials.authorization;
         if (credentials.dpop) record.dpop = credentials.dpop;
-        // In another one: `fetch` asks for more than there is. Not by an assignment, which a setter of Object.prototype would get.
-        return [href, { __proto__: null, ...copy, headers: record }];
+        // In another one: `fetch` asks for more than there is.
+        const init = Object.assign(new Bare(), copy);
+        init.headers = record;
+        return [href, init];
       }
       return [href, copy];
     },
