@@ -207,9 +207,12 @@ export function walk(...roots) {
   });
 }
 
+/** Looks once more at what was kept: there may be a token in it now. */
+export const again = () => saw(kept);
+
 /** @returns {Promise<string[]>} all that could be a part of a token */
 export async function findings() {
-  saw(kept);
+  again();
   if (pending) await new Promise((resolve) => (idle = resolve));
   return unseen(() => [...runs]);
 }
