@@ -125,7 +125,6 @@ export const getRandomValues = /* @__PURE__ */ method("Crypto", "getRandomValues
 export const listen = /* @__PURE__ */ method("EventTarget", "addEventListener");
 export const unlisten = /* @__PURE__ */ method("EventTarget", "removeEventListener");
 export const bufferOf = /* @__PURE__ */ property("Memory", "buffer", WebAssembly);
-export const exportsOf = /* @__PURE__ */ property("Instance", "exports", WebAssembly);
 export const tableGet = /* @__PURE__ */ method("Table", "get", WebAssembly);
 export const tableSet = /* @__PURE__ */ method("Table", "set", WebAssembly);
 

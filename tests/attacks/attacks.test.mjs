@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { decodeProtectedHeader } from "jose";
 import { signInStage } from "../e2e/harness/sign-in.mjs";
+import { browserDriver } from "../e2e/harness/stage.mjs";
 import { AFTER, BEFORE, EARLY, modes } from "./modes.mjs";
 
 const PAGE = fileURLToPath(new URL("page/", import.meta.url));
@@ -74,14 +75,19 @@ const SEE_A_CARELESS_APP = [
   "a walk from the window",
 ];
 
-const stageFor = (t) => signInStage(t, { mounts: { "/attacks/": PAGE }, auth: { autoLogin: "ada" } });
+const SCRIPT_MS = 10_000;
 
-/** Which kinds of tokens these runs of text have a part of. Headers of JWTs are no secret. */
+async function stageFor(t) {
+  await browserDriver().manage().setTimeouts({ script: SCRIPT_MS });
+  return signInStage(t, { mounts: { "/attacks/": PAGE }, auth: { autoLogin: "ada" } });
+}
+
+/** Which kinds of tokens these runs of text have a part of. Of a JWT the signature is what nobody else can make. */
 function kindsOf(tokens, runs) {
   const kinds = new Set();
   for (const token of tokens) {
     const kind = !token.includes(".") ? "refresh" : decodeProtectedHeader(token).typ === "at+jwt" ? "access" : "id";
-    const secret = token.slice(token.indexOf(".") + 1);
+    const secret = token.slice(token.lastIndexOf(".") + 1);
     for (const run of runs) {
       for (let at = 0; at + PART <= secret.length; at += 1) if (run.includes(secret.slice(at, at + PART))) kinds.add(kind);
     }
@@ -136,6 +142,7 @@ async function live(staged) {
   assert.equal((await page.run((kit) => kit.call())).status, 200);
   api.refuseNext(1);
   assert.equal(await page.run(async (kit) => (await kit.xhr(`${kit.api.origin}/v1/orders`)).status), 200);
+  await page.run((kit) => kit.spy.again());
   await page.run((kit) => kit.ward.signOut());
 }
 
@@ -189,6 +196,7 @@ for (const [what, mode] of Object.entries(modes)) {
         for (const name of when === EARLY ? Object.keys(mode.beyond[EARLY]) : COME_BEFORE) {
           await t.test(name, async () => {
             await assertFound(staged, mode, when, name, async () => {
+              await page.visit();
               await leave({}, mode.options);
               if (when === BEFORE) await page.run((kit) => kit.library().then(() => {}));
               await attack(staged, name);
@@ -215,7 +223,7 @@ test("an app that takes no care shows its tokens to:", async (t) => {
       const { kinds } = await found(staged, async () => {
         const tokens = await auth.issueTokens();
         // The scripts want a ward to be there.
-        await page.run((kit) => kit.create().then(() => {}));
+        await page.run((kit, tokens) => kit.create().then(() => void (window.tokens = tokens)), tokens);
         await attack(staged, name);
         await page.run(careless, tokens);
       });
@@ -227,16 +235,14 @@ test("an app that takes no care shows its tokens to:", async (t) => {
 /** Runs in the page. */
 async function careless(kit, { refresh_token }) {
   const body = new URLSearchParams({ grant_type: "refresh_token", client_id: "spa", refresh_token });
-  const answer = await fetch(kit.auth.endpoints.token, new Request(kit.auth.endpoints.token, { method: "POST", body }));
+  const answer = await fetch(new Request(kit.auth.endpoints.token, { method: "POST", body }));
   const reader = answer.body.getReader();
   let text = "";
   for (let part; !(part = await reader.read()).done; ) text += new TextDecoder().decode(part.value.subarray(0));
-  const { promise, resolve } = Promise.withResolvers?.() ?? {};
-  resolve?.({ text });
-  await promise;
+  await Promise.resolve({ text }).then((value) => value);
+  await new Response(text).arrayBuffer();
   const tokens = JSON.parse(text);
-  window.tokens = Object.assign({}, tokens);
-  const { access_token } = tokens;
+  const { access_token } = Object.assign({}, tokens);
   new Map().set("token", access_token);
   new WeakMap().set({}, tokens);
   const [header, , signature] = access_token.split(".");
@@ -251,5 +257,6 @@ async function careless(kit, { refresh_token }) {
   void memory.buffer;
   Function.prototype.call.call(() => {}, undefined, access_token);
   const headers = new Headers({ authorization: `Bearer ${access_token}` });
-  await fetch(`${kit.api.origin}/v1/orders`, { headers });
+  const request = new Request(`${kit.api.origin}/v1/orders`, { headers });
+  await fetch(request.clone());
 }

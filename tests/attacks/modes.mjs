@@ -14,7 +14,7 @@ export const modes = {
     options: {},
     beyond: {
       [EARLY]: {
-        "fetch is replaced": { finds: ["access"], because: "install() wraps the fetch that is there" },
+        "fetch is replaced": { finds: ["access", "id", "refresh"], because: "the built-ins are those of the script" },
         "JSON": { finds: ["access", "id", "refresh"], because: "the built-ins are those of the script" },
         "the constructors of WebAssembly are replaced": {
           finds: ["access", "id", "refresh"],

@@ -62,24 +62,24 @@ export const scripts = {
   "Headers": kinds("Headers"),
   "Request": kinds("Request"),
   "Response": kinds("Response"),
-  "Headers, Request and Response are replaced": () => replace("Headers", "Request", "Response"),
+  "Headers, Request and Response are replaced": () => replace(["Headers", "Request", "Response"]),
   "fetch is replaced": () => {
     window.fetch = through(window.fetch);
   },
   "XMLHttpRequest": kinds("XMLHttpRequest", "XMLHttpRequestEventTarget", "XMLHttpRequestUpload"),
-  "XMLHttpRequest is replaced": () => replace("XMLHttpRequest"),
+  "XMLHttpRequest is replaced": () => replace(["XMLHttpRequest"]),
   "TextDecoder and TextEncoder": kinds("TextDecoder", "TextEncoder"),
-  "TextDecoder and TextEncoder are replaced": () => replace("TextDecoder", "TextEncoder"),
+  "TextDecoder and TextEncoder are replaced": () => replace(["TextDecoder", "TextEncoder"]),
   "typed arrays": () => hook(TypedArray.prototype, TypedArray, Uint8Array.prototype, Uint8Array),
   "ArrayBuffer and DataView": kinds("ArrayBuffer", "DataView"),
   "the kinds that typed arrays make": () => species(Uint8Array),
   "the constructors of typed arrays and buffers": () => constructors(Uint8Array, ArrayBuffer, DataView, TypedArray),
-  "typed arrays and buffers are replaced": () => replace("Uint8Array", "ArrayBuffer", "DataView"),
+  "typed arrays and buffers are replaced": () => replace(["Uint8Array", "ArrayBuffer", "DataView"]),
   "then, catch and finally": kinds("Promise"),
   "Promise.resolve and the like": () => hook(Promise),
   "the constructor of promises": () => constructors(Promise),
   "the kinds that promises make": () => species(Promise),
-  "Promise is replaced": () => replace("Promise"),
+  "Promise is replaced": () => replace(["Promise"]),
   "then of all objects": () => trap(Object.prototype, "then"),
   "then of answers": () => {
     for (const { prototype } of [Response, ArrayBuffer, Uint8Array, Array, ReadableStream]) {
@@ -101,7 +101,7 @@ export const scripts = {
   "Map and its iteration": () => hook(Map.prototype, iterators.map),
   "Set and its iteration": () => hook(Set.prototype, iterators.set),
   "WeakMap, WeakSet and WeakRef": kinds("WeakMap", "WeakSet", "WeakRef"),
-  "Map, WeakMap and Set are replaced": () => replace("Map", "WeakMap", "Set"),
+  "Map, WeakMap and Set are replaced": () => replace(["Map", "WeakMap", "Set"]),
   "String": () => hook(String.prototype, String),
   "iteration of strings": () => hook(iterators.string),
   "symbols of all strings": () => trap(String.prototype, ...SYMBOLS.filter((name) => name !== "iterator").map((name) => Symbol[name])),
@@ -110,12 +110,12 @@ export const scripts = {
   },
   "Function.prototype.call, apply and bind": () => hook(Function.prototype),
   "Reflect": () => hook(Reflect),
-  "Proxy is replaced": () => replace("Proxy"),
+  "Proxy is replaced": () => replace(["Proxy"]),
   "RegExp": () => hook(RegExp.prototype),
   "Math and performance": () => hook(Math, Performance.prototype),
   "MessagePort and MessageChannel": () => {
     hook(MessagePort.prototype, MessageChannel.prototype);
-    replace("MessageChannel");
+    replace(["MessageChannel"]);
   },
   "BroadcastChannel": () => {
     hook(BroadcastChannel.prototype);
@@ -130,18 +130,16 @@ export const scripts = {
   "the memory, tables and instances of WebAssembly": () => {
     for (const kind of ["Memory", "Table", "Instance", "Module", "Global"]) hook(WebAssembly[kind].prototype);
   },
-  "the constructors of WebAssembly are replaced": () => {
-    for (const kind of ["Memory", "Table", "Instance", "Module"]) WebAssembly[kind] = through(WebAssembly[kind]);
-  },
+  "the constructors of WebAssembly are replaced": () => replace(["Memory", "Table", "Instance", "Module"], WebAssembly),
   "crypto": () => hook(Crypto.prototype, SubtleCrypto.prototype, CryptoKey.prototype),
   "readers and streams": kinds("ReadableStream", "ReadableStreamDefaultReader", "WritableStream", "WritableStreamDefaultWriter", "TransformStream"),
-  "streams are replaced": () => replace("ReadableStream", "WritableStream", "TransformStream"),
+  "streams are replaced": () => replace(["ReadableStream", "WritableStream", "TransformStream"]),
   "Blob, FormData, URL and URLSearchParams": kinds("Blob", "FormData", "URL", "URLSearchParams"),
   "AbortController and AbortSignal": () => hook(AbortController.prototype, AbortSignal.prototype, AbortSignal),
   "events and those who hear them": kinds("EventTarget", "Event", "CustomEvent"),
   "FinalizationRegistry": () => {
     hook(FinalizationRegistry.prototype);
-    replace("FinalizationRegistry");
+    replace(["FinalizationRegistry"]);
   },
   "timers, tasks and locks": () => {
     for (const name of ["setTimeout", "clearTimeout", "setInterval", "queueMicrotask", "structuredClone", "atob", "btoa"]) window[name] = through(window[name]);

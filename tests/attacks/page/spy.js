@@ -87,15 +87,16 @@ function inside(thing, next) {
     for (let at = 0; at < apply(lengthOf, thing, []); at += 1) next(apply(fromTable, thing, [at]));
   }
   if (read.has(thing)) return;
-  if (thing instanceof Promise) wait(thing);
-  if (thing instanceof Request && !thing.bodyUsed) wait(apply(textOfRequest, apply(cloneRequest, thing, []), []));
+  // It may stay open for ever.
+  if (thing instanceof Promise) apply(then, thing, [saw, saw]);
+  if (thing instanceof Request && !thing.bodyUsed) awaitText(apply(textOfRequest, apply(cloneRequest, thing, []), []));
   if (thing instanceof Response && !apply(bodyUsed, thing, []) && !thing.body?.locked) {
-    wait(apply(textOfResponse, apply(cloneResponse, thing, []), []));
+    awaitText(apply(textOfResponse, apply(cloneResponse, thing, []), []));
   }
   if (thing instanceof Promise || thing instanceof Request || thing instanceof Response) read.add(thing);
 }
 
-function wait(promise) {
+function awaitText(promise) {
   pending += 1;
   const done = (value) => {
     saw(value);
@@ -119,9 +120,10 @@ export function unseen(act) {
 /** Lets everything through a function, and sees what it is called on and with, and what it gives. */
 export const through = (native) =>
   function (...args) {
-    saw(this, ...args);
-    const result = new.target ? construct(native, args, new.target) : apply(native, this, args);
-    saw(result);
+    // By no spread: an iterator may be hooked.
+    if (!quiet) saw(this, args);
+    const result = apply(native, this, args);
+    if (!quiet) saw(result);
     return result;
   };
 
@@ -141,9 +143,9 @@ export function hook(...objects) {
 }
 
 /** Puts something that sees all of it in the place of each of these constructors. */
-export function replace(...names) {
+export function replace(names, holder = window) {
   for (const name of names) {
-    window[name] = new Proxy(window[name], {
+    holder[name] = new Proxy(holder[name], {
       construct: (target, args, newTarget) => {
         const made = construct(target, args, newTarget);
         saw(args, made);
@@ -205,9 +207,12 @@ export function walk(...roots) {
   });
 }
 
+/** Looks once more at what was kept: there may be a token in it now. */
+export const again = () => saw(kept);
+
 /** @returns {Promise<string[]>} all that could be a part of a token */
 export async function findings() {
-  saw(...unseen(() => [...kept]));
+  again();
   if (pending) await new Promise((resolve) => (idle = resolve));
   return unseen(() => [...runs]);
 }
