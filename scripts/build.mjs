@@ -75,6 +75,8 @@ async function link(entries, define) {
     bundle: true,
     // Pages that need it load it, and nobody else.
     external: ["./remote.js"],
+    // In the glue: built-ins that no page script can have replaced.
+    inject: [join(root, "src/js/natives.js")],
     minify: true,
     format: "esm",
     platform: "neutral",

@@ -35,6 +35,7 @@ const steps = [
   ...eachBrowser("e2e", ["pack"], (browser) =>
     nodeTest(testFiles("tests/e2e").filter((file) => !isServersTest(file)), { BROWSER: browser }),
   ),
+  ...eachBrowser("attacks", ["pack"], (browser) => nodeTest(testFiles("tests/attacks"), { BROWSER: browser })),
 ];
 
 function eachBrowser(name, needs, runIn) {

@@ -1,5 +1,5 @@
 import { bytesOf, digest } from "./jws.js";
-import { URL, Uint8Array, crypto, subtle } from "./natives.js";
+import { URL, Uint8Array, crypto, getRandomValues, hrefOf, subtle } from "./natives.js";
 import { BASE64URL, JWK, PROOF } from "./steps.js";
 
 const ES256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -43,8 +43,8 @@ export class Prover {
       this.#ath = this.#hash(accessToken);
     }
     const ath = accessToken === undefined ? undefined : await this.#ath;
-    const jti = this.#encode(crypto.getRandomValues(new Uint8Array(16)));
-    const input = this.#step(PROOF, { x, y, ath, jti, method, url: new URL(href).href });
+    const jti = this.#encode(getRandomValues(crypto, new Uint8Array(16)));
+    const input = this.#step(PROOF, { x, y, ath, jti, method, url: hrefOf(new URL(href)) });
     const signature = await subtle.sign(ES256, this.#pair.privateKey, bytesOf(input));
     return `${input}.${this.#encode(new Uint8Array(signature))}`;
   }

@@ -1,3 +1,5 @@
+import { Array, Object, TypeError } from "./natives.js";
+
 const MESSAGES = {
   core_unavailable: "The WebAssembly of tokenward could not be loaded.",
   token_unavailable: "No access token could be obtained within waitSeconds.",
@@ -32,6 +34,9 @@ export class TokenWardError extends Error {
     this.claim = code === "id_token_invalid" ? detail : null;
   }
 }
+
+Object.freeze(TokenWardError.prototype);
+Object.freeze(TokenWardError);
 
 /** What is wrong with an argument: `code` is one of `index.d.ts`. */
 export const invalid = (code, message) => Object.assign(new TypeError(message), { code });

@@ -1,5 +1,6 @@
 import { part } from "./jws.js";
 import { AbortController, Map, Promise, document, monotonicClock, navigator, wallClock } from "./natives.js";
+import { unseal } from "./post.js";
 import { SENT } from "./steps.js";
 
 // Of `Endpoint`.
@@ -37,7 +38,7 @@ export function hostOf({ core, tabs, signIn, waits, signOuts, refresh, restore, 
     },
     (epoch, number) =>
       signIn.silently(begin(number)).then(
-        (answer) => replied(epoch, number, ANSWERED, answer),
+        (answer) => replied(epoch, number, ANSWERED, unseal(answer)),
         (error) =>
           replied(epoch, number, error.code === "server_unavailable" ? NETWORK_FAILURE : CALLBACK_REJECTED, {
             body: error.code === "authorization_failed" ? error : undefined,
@@ -82,7 +83,10 @@ export function hostOf({ core, tabs, signIn, waits, signOuts, refresh, restore, 
         return signIn.post(endpoint, url, body, init, maxBytes);
       };
       send().then(
-          (answer) => replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer),
+          (sealed) => {
+            const answer = unseal(sealed);
+            replied(epoch, number, answer ? ANSWERED : TOO_LARGE, answer);
+          },
           // What has no place to go is not unreachable.
           ({ code }) => replied(epoch, number, code === "endpoint_unknown" ? ANSWERED : NETWORK_FAILURE, { status: 404 }),
         );

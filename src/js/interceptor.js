@@ -1,6 +1,6 @@
 import { TokenWardError } from "./errors.js";
-import { Object, Proxy, apply, monotonicClock } from "./natives.js";
-import { NOT_REPLAYABLE, keyOf, parse, prepare, readInput } from "./requests.js";
+import { Proxy, apply, monotonicClock } from "./natives.js";
+import { NOT_REPLAYABLE, isObject, keyOf, parse, prepare, readInput } from "./requests.js";
 import { NONCE } from "./steps.js";
 
 // Answers of Core.authorize().
@@ -65,7 +65,7 @@ export function intercept(next, gate, realm, free) {
         }
         const init = args[1];
         // fetch has its own word for an init that is no object.
-        if (init != null && Object(init) !== init) rule = -1;
+        if (init != null && !isObject(init)) rule = -1;
         if (rule < 0) {
           if (typeof target === "string") args[0] = target;
         } else {
@@ -92,7 +92,7 @@ export function intercept(next, gate, realm, free) {
 /** An answer may bring the nonce for the next proof. */
 const heard = ({ core }, { dpop }, { url, headers }) => dpop && core.step(NONCE, url, headers.get("dpop-nonce"));
 
-export const credentialsOf = (core) => ({ authorization: core.authorization(), stamp: core.stamp() });
+export const credentialsOf = (core) => ({ authorization: core.authorization(), stamp: core.stamp(), dpop: undefined });
 
 /** Whether it takes a proof of possession: the scheme is `DPoP`, not `Bearer`. */
 export const isBound = ({ authorization }) => authorization[0] === "D";
@@ -150,25 +150,25 @@ async function refused(call, stamp, response, done) {
   const how = report(call, stamp, response, done);
   gate.refusing(undefined);
   if (!how) return response;
-  const repeat = (code, credentials) =>
-    code === SEND && {
-      credentials,
-      // In an object, so that what becomes of it is not awaited here.
-      answer: apply(next, receiver, request.send(credentials, !credentials.dpop)),
-    };
-  let sent;
+  // Here, and not what is resolved with, which shows to whoever replaced a method of all promises.
+  let sent, answer;
+  const repeat = (code, credentials) => {
+    if (code !== SEND) return;
+    sent = credentials;
+    answer = apply(next, receiver, request.send(credentials, !credentials.dpop));
+  };
   try {
     // The same token will do for a nonce.
-    sent = await permitted(call, how === NEWER ? stamp : stamp - 1, repeat);
+    await permitted(call, how === NEWER ? stamp : stamp - 1, repeat);
   } catch (error) {
     if (request.signal?.aborted) throw error;
   }
   // There may be no better answer than the one the resource gave.
   if (!sent) return response;
   response.body?.cancel().catch(() => {});
-  const repeated = await sent.answer;
-  heard(call, sent.credentials, repeated);
-  return isRefusal(repeated) ? refused(call, sent.credentials.stamp, repeated, done + how) : repeated;
+  const repeated = await answer;
+  heard(call, sent, repeated);
+  return isRefusal(repeated) ? refused(call, sent.stamp, repeated, done + how) : repeated;
 }
 
 export const isRefusal = ({ status }) => status === 401 || status === 403;

@@ -136,11 +136,11 @@ export class Lenders {
   }
 
   tell() {
-    for (const { lender } of this.#all.values()) lender.tell();
+    this.#all.forEach(({ lender }) => lender.tell());
   }
 
   close() {
-    for (const { lender } of this.#all.values()) lender.close();
+    this.#all.forEach(({ lender }) => lender.close());
     this.#all.clear();
   }
 }

@@ -1,6 +1,6 @@
 import { initSync } from "tokenward-core";
 import { TokenWardError } from "./errors.js";
-import { Uint8Array, WebAssembly, nativeFetch } from "./natives.js";
+import { Uint8Array, WebAssembly, bufferOf, lockAnswers, nativeFetch } from "./natives.js";
 
 let embedded;
 let loading;
@@ -24,10 +24,11 @@ export const loadNow = (wasm) => {
 };
 
 /** Overwrites all that any ward of the page holds. */
-export const wipe = () => new Uint8Array(memory.buffer).fill(0);
+export const wipe = () => new Uint8Array(bufferOf(memory)).fill(0);
 
 // Bundlers find the file by this very expression.
 async function instantiate(source = embedded ?? new URL("./core.wasm", import.meta.url)) {
+  lockAnswers();
   if (typeof source === "string" || source instanceof URL) {
     const response = await nativeFetch(source);
     if (!response.ok) throw new Error(`${response.url} answered ${response.status}`);

@@ -1,5 +1,5 @@
 import { invalid } from "./errors.js";
-import { Array, Object, String, URL, document, location } from "./natives.js";
+import { Array, Object, URL, document, hrefOf, location } from "./natives.js";
 
 const TYPES = {
   string: [(value) => typeof value === "string" && value !== "", "must be a string that is not empty"],
@@ -172,7 +172,7 @@ function checked(value, key, type) {
 
 function parseUrl(value, key, base) {
   try {
-    if (typeof value === "string" || value instanceof URL) return new URL(value, base).href;
+    if (typeof value === "string" || value instanceof URL) return hrefOf(new URL(value, base));
   } catch {
     // Told below.
   }

@@ -1,62 +1,101 @@
-import { JSON, TextDecoder, Uint8Array, nativeFetch } from "./natives.js";
+import {
+  JSON,
+  Object,
+  TextDecoder,
+  WeakMap,
+  WritableStream,
+  fill,
+  headersGet,
+  nativeFetch,
+  pinned,
+  pipeTo,
+  responseBody,
+  responseHeaders,
+  responseStatus,
+} from "./natives.js";
 
 /** Members of a request to the authorization server. It gets no cookie. */
 const STRANGER = { credentials: "omit", redirect: "error" };
 /** Of one to a backend of the page's own origin. A form of another site could not send the header. */
 const BACKEND = { credentials: "include", redirect: "error", headers: { "x-csrf": "1" } };
 
-/** POSTs a form, which is overwritten, and reads at most `maxBytes` of the answer; null if it is longer. */
+/** A promise shows what it resolves with to whoever replaced a method of all promises. It resolves with these instead. */
+const secrets = new WeakMap();
+
+export const seal = (secret) => {
+  const sealed = {};
+  secrets.set(sealed, secret);
+  return sealed;
+};
+
+export const unseal = (sealed) => secrets.get(sealed);
+
+/** POSTs a form, which is overwritten, and reads at most `maxBytes` of the answer, sealed; null if it is longer. */
 export async function post(url, body, { backend, keepalive, signal, dpop }, maxBytes) {
   const { headers, ...who } = backend ? BACKEND : STRANGER;
-  const answer = nativeFetch(url, {
-    method: "POST",
-    body,
-    keepalive,
-    signal,
-    ...who,
-    cache: "no-store",
-    headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded", ...headers, ...(dpop && { dpop }) },
-  });
+  const answer = pinned(
+    nativeFetch(url, {
+      // `fetch` asks for more than there is here.
+      __proto__: null,
+      method: "POST",
+      body,
+      keepalive,
+      signal,
+      ...who,
+      cache: "no-store",
+      headers: {
+        __proto__: null,
+        accept: "application/json",
+        "content-type": "application/x-www-form-urlencoded",
+        ...headers,
+        ...(dpop && { dpop }),
+      },
+    }),
+  );
   // fetch() has taken its copy.
-  body.fill(0);
+  fill(body, 0);
   return reply(await answer, maxBytes);
 }
 
-/** What is at a URL that anybody may read. */
+/** What is at a URL that anybody may read, sealed. */
 export const get = async (url, maxBytes, signal) =>
-  reply(await nativeFetch(url, { credentials: "omit", cache: "no-cache", headers: { accept: "application/json" }, signal }), maxBytes);
+  reply(
+    await pinned(nativeFetch(url, { __proto__: null, credentials: "omit", cache: "no-cache", headers: { accept: "application/json" }, signal })),
+    maxBytes,
+  );
 
-async function reply({ status, headers, body }, maxBytes) {
-  const bytes = await read(body, maxBytes);
-  if (!bytes) return null;
+async function reply(response, maxBytes) {
+  const body = responseBody(response);
+  const headers = responseHeaders(response);
+  const decoder = new TextDecoder();
+  let text = "";
+  const sink = {
+    __proto__: null,
+    write(part) {
+      text += decoder.decode(part, { stream: true });
+      fill(part, 0);
+      if (text.length > maxBytes) throw text.length;
+    },
+  };
+  try {
+    // A reader's results would inherit from all objects what a promise asks them for.
+    if (body) await pinned(pipeTo(body, new WritableStream(sink)));
+  } catch (error) {
+    if (text.length > maxBytes) return null;
+    throw error;
+  }
   let json;
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
+    json = JSON.parse(text + decoder.decode());
+    Object.setPrototypeOf(json, null);
   } catch {
     // What is not JSON says nothing.
   }
-  bytes.fill(0);
-  return { status, retryAfter: headers.get("retry-after"), date: headers.get("date"), nonce: headers.get("dpop-nonce"), body: json };
-}
-
-async function read(stream, maxBytes) {
-  const reader = stream?.getReader();
-  const parts = [];
-  let length = 0;
-  for (let part; reader && !(part = await reader.read()).done; ) {
-    parts.push(part.value);
-    length += part.value.length;
-    if (length > maxBytes) {
-      reader.cancel().catch(() => {});
-      return null;
-    }
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-    part.fill(0);
-  }
-  return bytes;
+  return seal({
+    status: responseStatus(response),
+    retryAfter: headersGet(headers, "retry-after"),
+    date: headersGet(headers, "date"),
+    nonce: headersGet(headers, "dpop-nonce"),
+    body: json,
+  });
 }

@@ -1,7 +1,6 @@
 import {
   BroadcastChannel,
   Math,
-  Number,
   Object,
   Promise,
   URL,
@@ -32,7 +31,7 @@ export const openChannel = () => {
 /** When somebody signed out last, in any tab: an engine may drop what is said to a page that it keeps for the way back. */
 export function lastSignOut(scope) {
   try {
-    return Number(localStorage.getItem(SIGNED_OUT + scope)) || 0;
+    return +localStorage.getItem(SIGNED_OUT + scope) || 0;
   } catch {
     // There are pages without storage.
     return 0;

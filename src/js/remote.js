@@ -24,7 +24,7 @@ export async function connect(read, answer, page, tools) {
 
   /** Whether the worker may want to send it: it looks again, and closer. */
   const covers = (href) =>
-    prefixes.some((prefix) => href === prefix || ["/", "?", "#"].some((end) => apply(startsWith, href, [prefix + end])));
+    prefixes.some((prefix) => href === prefix || ["/", "?", "#"].some((end) => startsWith(href, prefix + end)));
 
   class RemoteWard extends EventTarget {
     #port;

@@ -1,5 +1,24 @@
 import { buffered, lasting } from "./body.js";
-import { Object, Proxy, Request, URL, apply, indexOf, requestHeaders, requestUrl, slice, startsWith, urlHref } from "./natives.js";
+import {
+  Bare,
+  Object,
+  Proxy,
+  Request,
+  URL,
+  apply,
+  cloneRequest,
+  headersHas,
+  headersSet,
+  hrefOf,
+  indexOf,
+  requestHeaders,
+  requestMethod,
+  requestMode,
+  requestSignal,
+  requestUrl,
+  slice,
+  startsWith,
+} from "./natives.js";
 
 // Flags of Core.authorize().
 export const OWN_AUTHORIZATION = 1;
@@ -22,6 +41,8 @@ function is(getter, value) {
   }
 }
 
+export const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
+
 /** What `fetch` reads as a Request; else the string it makes of it. Both are read once, as `fetch` does. */
 export function readInput(input) {
   return typeof input === "object" && is(requestUrl, input) ? input : `${input}`;
@@ -32,7 +53,7 @@ export function parse(target, { window }) {
   if (typeof target !== "string") return apply(requestUrl, target, []);
   try {
     const url = /^https?:\/\//i.test(target) ? new URL(target) : new URL(target, window.document?.baseURI ?? window.location.href);
-    return apply(urlHref, url, []);
+    return hrefOf(url);
   } catch {
     return null;
   }
@@ -43,11 +64,11 @@ export function parse(target, { window }) {
  * since, for what is judged by it is not what is sent. Undefined for other URLs.
  */
 export function keyOf(text) {
-  if (!apply(startsWith, text, ["https://"]) && !apply(startsWith, text, ["http://"])) return undefined;
-  const query = apply(indexOf, text, ["?"]);
-  const hash = apply(indexOf, text, ["#"]);
+  if (!startsWith(text, "https://") && !startsWith(text, "http://")) return undefined;
+  const query = indexOf(text, "?");
+  const hash = indexOf(text, "#");
   const end = hash < 0 || (query >= 0 && query < hash) ? query : hash;
-  return end < 0 ? text : apply(slice, text, [0, end + 1]);
+  return end < 0 ? text : slice(text, 0, end + 1);
 }
 
 let members;
@@ -70,7 +91,7 @@ function settle(name, value, realm) {
   if (name === "body") return lasting(value, realm);
   if (name === "headers") return new realm.Headers(value);
   if (name === "signal") return value && !is(realm.isAborted, value) ? undefined : value;
-  return Object(value) !== value && typeof value !== "symbol" && COMMON.test(`${name} ${value}`) ? value : undefined;
+  return !isObject(value) && typeof value !== "symbol" && COMMON.test(`${name} ${value}`) ? value : undefined;
 }
 
 /**
@@ -107,12 +128,14 @@ export function prepare(target, href, init, realm) {
         // The answer that was refused may be in the cache.
         if (last && copy.cache === "force-cache") copy.cache = "default";
         // In a bare object: `fetch` reads others by methods that a script may have replaced.
-        const record = { __proto__: null };
+        const record = new Bare();
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = credentials.authorization;
         if (credentials.dpop) record.dpop = credentials.dpop;
-        // Not by an assignment, which a setter of Object.prototype would get.
-        return [href, { ...copy, headers: record }];
+        // In another one: `fetch` asks for more than there is.
+        const init = Object.assign(new Bare(), copy);
+        init.headers = record;
+        return [href, init];
       }
       return [href, copy];
     },
@@ -122,7 +145,7 @@ export function prepare(target, href, init, realm) {
 }
 
 function prepareRequest(given, realm) {
-  const { method, mode, signal } = given;
+  const method = requestMethod(given);
   const bare = method === "GET" || method === "HEAD";
   const takesStreams = initMembers().includes("duplex");
   const request = bare || !takesStreams ? given : buffered(given, realm);
@@ -131,15 +154,15 @@ function prepareRequest(given, realm) {
   const held = {
     method,
     flags:
-      (sent.headers.has(AUTHORIZATION) ? OWN_AUTHORIZATION : 0) |
-      (mode === "no-cors" ? NO_CORS : 0) |
+      (headersHas(requestHeaders(sent), AUTHORIZATION) ? OWN_AUTHORIZATION : 0) |
+      (requestMode(given) === "no-cors" ? NO_CORS : 0) |
       (oneShot ? NOT_REPLAYABLE : 0),
-    signal,
+    signal: requestSignal(given),
     send(credentials, last) {
       const one = sent;
       // WebKit refuses one made from a stream, but not its clone.
-      if (!bare && !oneShot && !last) sent = apply(realm.cloneRequest, one, []);
-      const set = (name, value) => value && apply(realm.setHeader, apply(requestHeaders, one, []), [name, value]);
+      if (!bare && !oneShot && !last) sent = cloneRequest(one);
+      const set = (name, value) => value && headersSet(requestHeaders(one), name, value);
       set(AUTHORIZATION, credentials?.authorization);
       set("dpop", credentials?.dpop);
       return [one];

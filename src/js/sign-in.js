@@ -7,14 +7,15 @@ import {
   Object,
   URL,
   Uint8Array,
-  apply,
   crypto,
+  getRandomValues,
+  hrefOf,
   monotonicClock,
   slice,
   wallClock,
 } from "./natives.js";
 import { forgetKey, lastingKey } from "./keys.js";
-import { get, post } from "./post.js";
+import { get, post, unseal } from "./post.js";
 import { scopeOf } from "./relay.js";
 import {
   AT_HASH,
@@ -117,12 +118,15 @@ export class SignIn {
     let failure = new TokenWardError("server_unavailable");
     for (const which of [0, 1]) {
       const url = this.step(METADATA_URL, which);
-      const { status, body } = await this.#network((signal) => get(url, MAX_BYTES, signal)).catch((error) => {
+      const answer = await this.#network((signal) => get(url, MAX_BYTES, signal)).catch((error) => {
         // It may be hidden by CORS that there is nothing.
         failure = error;
-        return {};
       });
-      if (status === 200 && body) return this.step(DISCOVERED, Object.fromEntries(Object.entries(body).map(parsed)));
+      const { status, body } = unseal(answer) ?? {};
+      if (status !== 200 || !body) continue;
+      const metadata = { __proto__: null };
+      for (const name in body) metadata[name] = parsed(name, body[name]);
+      return this.step(DISCOVERED, metadata);
     }
     throw failure;
   }
@@ -130,7 +134,10 @@ export class SignIn {
   /** Resolves with a transaction and the URL that begins it. */
   async begin(ask, mode, stop) {
     await this.endpoint(TOKEN);
-    const [state, nonce, verifier] = [0, 1, 2].map(() => this.step(BASE64URL, crypto.getRandomValues(new Uint8Array(32))));
+    const random = () => this.step(BASE64URL, getRandomValues(crypto, new Uint8Array(32)));
+    const state = random();
+    const nonce = random();
+    const verifier = random();
     const challenge = this.step(BASE64URL, await digest("SHA-256", verifier));
     const { dpop, issuer, redirectUri, relayUri = redirectUri, scope } = this.#options;
     const pair = dpop ? (ask.pair ?? (await generateKey())) : undefined;
@@ -140,12 +147,12 @@ export class SignIn {
     let request = this.step(REQUEST, transaction);
     const pushTo = this.step(PUSH_TO, transaction);
     if (pushTo) {
-      request = this.step(PUSHED, await this.#network((signal) => post(pushTo, bytesOf(request), { signal }, MAX_BYTES), stop));
+      request = this.step(PUSHED, unseal(await this.#network((signal) => post(pushTo, bytesOf(request), { signal }, MAX_BYTES), stop)));
     }
     return { transaction, url: this.step(URL_FOR, request) };
   }
 
-  /** Resolves with the token endpoint's answer to a code, ID token verified, and when it was asked. */
+  /** Resolves with the token endpoint's answer to a code, sealed, ID token verified, and when it was asked. */
   async finish(transaction, params, stop) {
     const url = await this.endpoint(TOKEN);
     const request = this.step(CODE_REQUEST, transaction, params);
@@ -155,8 +162,9 @@ export class SignIn {
       sent = monotonicClock();
       return this.#network((signal) => this.#ask(url, bytesOf(request), { signal }, prover), stop);
     };
-    let answer = await send();
-    if (this.step(WANTS_NONCE, answer)) answer = await send();
+    let sealed = await send();
+    if (this.step(WANTS_NONCE, unseal(sealed))) sealed = await send();
+    const answer = unseal(sealed);
     const { id_token: idToken, access_token: accessToken } = answer.body ?? {};
     let claims, atHash;
     if (typeof idToken === "string") {
@@ -165,11 +173,11 @@ export class SignIn {
     }
     this.step(CHECK, answer, { ...transaction, atHash }, claims);
     this.#scope = transaction.scope;
-    return { answer, sent, prover };
+    return { answer: sealed, sent, prover };
   }
 
   #proverOf(pair) {
-    return new Prover((...args) => this.step(...args), pair);
+    return new Prover((step, a) => this.step(step, a), pair);
   }
 
   /** Asks an endpoint, with a proof where it gives tokens that are bound to a key. */
@@ -193,13 +201,13 @@ export class SignIn {
    */
   async #ask(url, body, init, prover, tokenEndpoint = url) {
     const answer = await post(url, body, { ...init, dpop: await prover?.prove("POST", tokenEndpoint) }, MAX_BYTES);
-    if (prover && answer) this.step(NONCE, tokenEndpoint, answer.nonce);
+    if (prover && answer) this.step(NONCE, tokenEndpoint, unseal(answer).nonce);
     return answer;
   }
 
   /** Takes what a sign-in brought that began after so many sign-outs. */
   take(began, { answer, sent, prover }) {
-    this.#proveBy(prover, () => this.step(TAKE, answer, began, monotonicClock() - sent));
+    this.#proveBy(prover, () => this.step(TAKE, unseal(answer), began, monotonicClock() - sent));
   }
 
   /** Has a session begin or go on with the app's key, or the one that there is. */
@@ -222,7 +230,7 @@ export class SignIn {
 
   /** Resolves with the proof for a request that is authorised by these. */
   prove(method, href, { authorization, stamp }) {
-    return this.prover.prove(method, href, apply(slice, authorization, [DPOP.length]), stamp);
+    return this.prover.prove(method, href, slice(authorization, DPOP.length), stamp);
   }
 
   /** Resolves with the hash of the algorithm that verified the signature. */
@@ -233,12 +241,12 @@ export class SignIn {
       if (found) {
         const [at, parameters] = found;
         const [name, hash, extra] = parameters.split(" ");
-        const algorithm = { name, hash, namedCurve: extra, saltLength: Number(extra) };
+        const algorithm = { name, hash, namedCurve: extra, saltLength: +extra };
         if (await verify(algorithm, this.#keys[at], token).catch(() => false)) return hash;
         throw new TokenWardError("id_token_invalid", { detail: "signature" });
       }
       const url = await this.endpoint(JWKS);
-      const { body } = await this.#network((signal) => get(url, MAX_BYTES, signal), stop);
+      const { body } = unseal(await this.#network((signal) => get(url, MAX_BYTES, signal), stop));
       if (!Array.isArray(body?.keys)) throw new TokenWardError("server_unavailable");
       this.#keys = body.keys;
     }
@@ -258,11 +266,11 @@ export class SignIn {
 }
 
 /** URLs in metadata, as the browser's parser has them. */
-const parsed = ([name, value]) => {
-  if (typeof value !== "string" || !/_(endpoint|uri)$/.test(name)) return [name, value];
+const parsed = (name, value) => {
+  if (typeof value !== "string" || !/_(endpoint|uri)$/.test(name)) return value;
   try {
-    return [name, new URL(value).href];
+    return hrefOf(new URL(value));
   } catch {
-    return [name, ""];
+    return "";
   }
 };

@@ -13,7 +13,6 @@ import {
   JSON,
   Map,
   Math,
-  Number,
   Object,
   Promise,
   URL,
@@ -27,6 +26,7 @@ import {
 import { readConnection, readInstall, readOptions, readSignIn, readTicket, readTokens } from "./options.js";
 import { never, page } from "./page.js";
 import { patch, unpatch } from "./patches.js";
+import { seal, unseal } from "./post.js";
 import { isAt, relay, scopeOf, takeAnswer } from "./relay.js";
 import { END_SESSION, POPUP, REDIRECT, SignIn, TOKEN } from "./sign-in.js";
 import {
@@ -79,7 +79,7 @@ export class TokenWard extends EventTarget {
     wait: (after, since, signal) => this.#wait((core) => core.step(WAIT, after, since), signal),
     refusing: (call) => (this.#refused = call),
     failed: (error) => this.#failed(error),
-    prove: (...request) => this.#signIn.prove(...request),
+    prove: (method, href, credentials) => this.#signIn.prove(method, href, credentials),
   };
   #fetch = intercept(nativeFetch, this.#gate, realmOf(globalThis), true);
   /** By the window that is patched. A frame that was removed is not kept for longer than up to the next install(). */
@@ -139,7 +139,8 @@ export class TokenWard extends EventTarget {
       emit: (name, detail) => this.#emit(name, detail, this.#refused),
     });
     this.#core = this.#gate.core = asked(() => new Core(options, Math.random(), host));
-    this.#tabs = new Tabs(scopeOf(options), (...args) => this.#core?.step(...args));
+    this.#tabs = new Tabs(scopeOf(options), (step, a, b, c) => this.#core?.step(step, a, b, c));
+    Object.freeze(this);
   }
 
   static async create(options) {
@@ -250,7 +251,8 @@ export class TokenWard extends EventTarget {
   }
 
   uninstall() {
-    for (const [window, { gate, unpatchXhr }] of this.#patches) {
+    // An iterator would show the gates.
+    this.#patches.forEach(({ gate, unpatchXhr }, window) => {
       gate.core = undefined;
       unpatchXhr?.();
       try {
@@ -258,7 +260,7 @@ export class TokenWard extends EventTarget {
       } catch {
         // A frame that is at another origin now.
       }
-    }
+    });
     this.#patches.clear();
     this.#lenders.close();
     return this;
@@ -276,7 +278,7 @@ export class TokenWard extends EventTarget {
     const core = this.#alive();
     if (!this.#options.dangerouslyExposeAccessToken) throw invalid("invalid_option", "dangerouslyExposeAccessToken must be true");
     if (!core.step(COVERS, url, method)) throw invalid("invalid_option", "url must be covered by resources");
-    const loan = await this.#lend(ANY_TOKEN, signal);
+    const loan = unseal(await this.#lend(ANY_TOKEN, signal));
     if (!loan) throw new TokenWardError("signed_out");
     return loan.access_token;
   }
@@ -346,7 +348,7 @@ export class TokenWard extends EventTarget {
     for (const way of this.#options.restore) {
       // Somebody signed in meanwhile, or out.
       if (this.#core?.stamp() !== stamp) break;
-      await this.#wait((core) => core.step(RESTORE, Number(way === "silent"))).catch((error) => {
+      await this.#wait((core) => core.step(RESTORE, +(way === "silent"))).catch((error) => {
         if (error.code === "closed") throw error;
         retryable ||= error.retryable;
       });
@@ -371,8 +373,8 @@ export class TokenWard extends EventTarget {
   }
 
   /**
-   * The access token, newer than `after`, as a token endpoint would answer; null if nobody is signed in, or not in the
-   * session that this began in.
+   * The access token, newer than `after`, as a token endpoint would answer, sealed; null if nobody is signed in, or not in
+   * the session that this began in.
    */
   async #lend(after, signal) {
     const since = monotonicClock();
@@ -381,7 +383,7 @@ export class TokenWard extends EventTarget {
     signal?.throwIfAborted();
     for (;;) {
       const loan = this.#alive().step(LEND, after);
-      if (!loan || loan.access_token) return loan;
+      if (!loan || loan.access_token) return loan && seal(loan);
       after = await this.#gate.wait(loan.mark, since, signal);
     }
   }
@@ -427,3 +429,7 @@ export class TokenWard extends EventTarget {
     return new TokenWardError("internal_error", { cause: error });
   }
 }
+
+// What the app calls is what it gets.
+Object.freeze(TokenWard.prototype);
+Object.freeze(TokenWard);

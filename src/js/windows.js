@@ -5,11 +5,12 @@ const identityOf = (window) => Object.getPrototypeOf(window);
 
 /** What there is for a window, made anew once another page is in it. Of one that is gone nothing is kept. */
 export function ofWindow(all, window, make) {
-  for (const known of all.keys()) if (known.closed) all.delete(known);
+  all.forEach((_, known) => known.closed && all.delete(known));
   let found = all.get(window);
   const realm = identityOf(window);
   if (found?.realm !== realm) {
-    found = { realm, ...make(found) };
+    // A member that is not there yet may be asked for: nobody else is to be asked then.
+    found = { __proto__: null, realm, ...make(found) };
     all.set(window, found);
   }
   return found;

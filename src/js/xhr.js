@@ -175,7 +175,7 @@ export function patchXhr(window, gate) {
         if (isUploading) fire(upload, "loadstart", size());
         wait(
           ANY_TOKEN,
-          (...permit) => silently(() => transmit(...permit)),
+          (code, credentials) => silently(() => transmit(code, credentials)),
           (error) => fail("error", error),
         );
       },
@@ -241,7 +241,9 @@ export function patchXhr(window, gate) {
       if (isAuthorised) {
         stamp = credentials.stamp;
         proven = isBound(credentials);
-        for (const name of ["authorization", "dpop"]) if (credentials[name]) apply(next.setRequestHeader, xhr, [name, credentials[name]]);
+        const set = (name, value) => value && apply(next.setRequestHeader, xhr, [name, value]);
+        set("authorization", credentials.authorization);
+        set("dpop", credentials.dpop);
       }
       // A listener there asks for a preflight, which a token needs anyway.
       if (isUploading) for (const type of EVENTS) if (isAuthorised || upload[`on${type}`]) lead(upload, type);
@@ -318,10 +320,7 @@ export function patchXhr(window, gate) {
 
     function wait(after, go, failed) {
       // Both may come after the end of what they waited for.
-      const unless =
-        (act) =>
-        (...result) =>
-          isOver || act(...result);
+      const unless = (act) => (result, credentials) => isOver || act(result, credentials);
       if (isOver) return;
       stopping = new AbortController();
       request.signal = AbortSignal.any([stopping.signal, closing.signal]);

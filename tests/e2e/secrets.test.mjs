@@ -63,8 +63,8 @@ test("the search finds a token in each place", async (t) => {
     console.debug({ a: [part] });
     kit.events.push({ type: "a", scope: part });
     kit.errors.push(new Error("a", { cause: new Error(part) }));
-    kit.ward.leaked = { a: part };
-    kit.ward.snapshot = () => ({ scope: part });
+    // A ward is frozen.
+    kit.ward = { leaked: { a: part }, signedIn: true, snapshot: () => ({ scope: part }) };
   }, staged.auth.issuedTokens[0]);
   const expected = ["localStorage", "sessionStorage", "cookies", "databases", "locks", "performance", "address", "document"];
   expected.push("globals", "calls", "events", "errors", "ward", "snapshot");
