@@ -220,7 +220,7 @@ describe("API", () => {
       const response = await call(path, credential);
       assert.equal(response.status, status, path);
       assert.match(response.headers.get("www-authenticate"), challenge);
-      assert.equal(response.headers.get("access-control-expose-headers"), "WWW-Authenticate");
+      assert.equal(response.headers.get("access-control-expose-headers"), "WWW-Authenticate, DPoP-Nonce");
     }
     const { access_token: admin } = await auth.issueTokens({ scope: "openid offline_access orders admin" });
     assert.equal((await call("/v1/admin", admin)).status, 200);
