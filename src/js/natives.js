@@ -45,7 +45,9 @@ export const {
   BroadcastChannel,
   CustomEvent,
   IDBKeyRange,
+  Math,
   MessageChannel,
+  Number,
   Promise,
   Proxy,
   Request,
@@ -56,7 +58,6 @@ export const {
   // For others, who may look at its kind.
   Uint8Array: Bytes,
   addEventListener,
-  atob,
   clearInterval,
   clearTimeout,
   clients,
@@ -75,8 +76,6 @@ export const {
 
 export const Array = /* @__PURE__ */ frozen("Array");
 export const JSON = /* @__PURE__ */ frozen("JSON");
-export const Math = /* @__PURE__ */ frozen("Math");
-export const Number = /* @__PURE__ */ frozen("Number");
 export const Object = /* @__PURE__ */ frozen("Object");
 export const WebAssembly = /* @__PURE__ */ frozen("WebAssembly");
 export const DataView = /* @__PURE__ */ safe("DataView");
@@ -92,6 +91,10 @@ export const { apply } = globalThis.Reflect;
 const { get } = globalThis.Reflect;
 /** Core asks for members that may not be there: a getter for all objects would be called on the one that was asked. */
 export const Reflect = { get: (object, key) => (hasOwn(object, key) || !(key in root) ? get(object, key) : undefined) };
+
+/** An object without a prototype, but one that engines are quick with. */
+export function Bare() {}
+Bare.prototype = /* @__PURE__ */ create(null);
 
 /** Sets a member, whatever setter there is for all objects. */
 export const put = (object, key, value) =>

@@ -1,5 +1,6 @@
 import { buffered, lasting } from "./body.js";
 import {
+  Bare,
   Proxy,
   Request,
   URL,
@@ -102,7 +103,7 @@ function settle(name, value, realm) {
 export function prepare(target, href, init, realm) {
   const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
   if (typeof target !== "string") return made(init);
-  const copy = {};
+  const copy = new Bare();
   const names = initMembers();
   for (let at = 0; init && at < names.length; at += 1) {
     const name = names[at];
@@ -125,13 +126,15 @@ export function prepare(target, href, init, realm) {
       if (credentials) {
         // The answer that was refused may be in the cache.
         if (last && copy.cache === "force-cache") copy.cache = "default";
-        // In a bare object: `fetch` reads others by methods that a script may have replaced.
-        const record = { __proto__: null };
+        // In bare objects: `fetch` reads others by methods that a script may have replaced, and asks for more than there is.
+        const record = new Bare();
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = credentials.authorization;
         if (credentials.dpop) record.dpop = credentials.dpop;
-        // In another one: `fetch` asks for more than there is. Not by an assignment, which a setter of Object.prototype would get.
-        return [href, { __proto__: null, ...copy, headers: record }];
+        const authorised = new Bare();
+        for (const name in copy) authorised[name] = copy[name];
+        authorised.headers = record;
+        return [href, authorised];
       }
       return [href, copy];
     },
