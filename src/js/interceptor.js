@@ -92,6 +92,7 @@ export function intercept(next, gate, realm, free) {
 /** An answer may bring the nonce for the next proof. */
 const heard = ({ core }, { dpop }, { url, headers }) => dpop && core.step(NONCE, url, headers.get("dpop-nonce"));
 
+/** With `dpop`, lest all objects be asked for it where there is none. */
 export const credentialsOf = (core) => ({ authorization: core.authorization(), stamp: core.stamp(), dpop: undefined });
 
 /** Whether it takes a proof of possession: the scheme is `DPoP`, not `Bearer`. */

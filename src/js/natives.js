@@ -45,7 +45,9 @@ export const {
   BroadcastChannel,
   CustomEvent,
   IDBKeyRange,
+  Math,
   MessageChannel,
+  Number,
   Promise,
   Proxy,
   ReadableStream,
@@ -60,7 +62,6 @@ export const {
   Uint8Array: Bytes,
   Worker,
   addEventListener,
-  atob,
   clearInterval,
   clearTimeout,
   clients,
@@ -80,8 +81,6 @@ export const {
 
 export const Array = /* @__PURE__ */ frozen("Array");
 export const JSON = /* @__PURE__ */ frozen("JSON");
-export const Math = /* @__PURE__ */ frozen("Math");
-export const Number = /* @__PURE__ */ frozen("Number");
 export const Object = /* @__PURE__ */ frozen("Object");
 export const WebAssembly = /* @__PURE__ */ frozen("WebAssembly");
 export const DataView = /* @__PURE__ */ safe("DataView");

@@ -104,7 +104,7 @@ function settle(name, value, realm) {
 export function prepare(target, href, init, realm) {
   const made = (given) => prepareRequest(new realm.Request(typeof target === "string" ? href : target, given), realm);
   if (typeof target !== "string") return made(init);
-  const copy = {};
+  const copy = new Bare();
   const names = initMembers();
   for (let at = 0; init && at < names.length; at += 1) {
     const name = names[at];
@@ -127,15 +127,14 @@ export function prepare(target, href, init, realm) {
       if (credentials) {
         // The answer that was refused may be in the cache.
         if (last && copy.cache === "force-cache") copy.cache = "default";
-        // In a bare object: `fetch` reads others by methods that a script may have replaced.
+        // In bare objects: `fetch` reads others by methods that a script may have replaced, and asks for more than there is.
         const record = new Bare();
         if (headers) apply(realm.eachHeader, headers, [(value, name) => (record[name] = value)]);
         record.authorization = credentials.authorization;
         if (credentials.dpop) record.dpop = credentials.dpop;
-        // In another one: `fetch` asks for more than there is.
-        const init = Object.assign(new Bare(), copy);
-        init.headers = record;
-        return [href, init];
+        const authorised = Object.assign(new Bare(), copy);
+        authorised.headers = record;
+        return [href, authorised];
       }
       return [href, copy];
     },

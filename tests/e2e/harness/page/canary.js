@@ -19,22 +19,14 @@ export function watch() {
   listenIn(Performance.prototype, ["mark", "measure"]);
 }
 
-/** By every way there is to make an instance. */
+/** The library makes its memory itself. */
 function watchMemories() {
-  const seen = (instance) => {
-    memories.push(instance.exports.memory);
-    return instance;
-  };
-  for (const name of ["instantiate", "instantiateStreaming"]) {
-    const native = WebAssembly[name];
-    WebAssembly[name] = async (...args) => {
-      const result = await native.apply(WebAssembly, args);
-      seen(result.instance ?? result);
-      return result;
-    };
-  }
-  WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
-    construct: (...args) => seen(Reflect.construct(...args)),
+  WebAssembly.Memory = new Proxy(WebAssembly.Memory, {
+    construct(...args) {
+      const memory = Reflect.construct(...args);
+      memories.push(memory);
+      return memory;
+    },
   });
 }
 

@@ -7,13 +7,13 @@ const mono = performance.now.bind(performance);
 Date.now = () => now() + offset;
 performance.now = () => mono() + offset;
 
-// The library's wasm memory.
+// The library's wasm memory, which it makes itself.
 const memories = [];
-WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+WebAssembly.Memory = new Proxy(WebAssembly.Memory, {
   construct(...args) {
-    const instance = Reflect.construct(...args);
-    memories.push(instance.exports.memory);
-    return instance;
+    const memory = Reflect.construct(...args);
+    memories.push(memory);
+    return memory;
   },
 });
 
