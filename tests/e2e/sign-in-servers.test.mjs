@@ -60,7 +60,7 @@ describe("the token endpoint gives", () => {
     ["no access token", { access_token: undefined }],
     ["an access token that is no string", { access_token: 7 }],
     ["an access token that cannot be sent", { access_token: "a b" }],
-    ["another type of token", { token_type: "DPoP" }],
+    ["another type of token", { token_type: "mac" }],
     ["a refresh token that cannot be sent", { refresh_token: "a\nb" }],
   ]) {
     test(what, async (t) => {
