@@ -11,7 +11,7 @@ import { size } from "./size.mjs";
 import { browserPrograms, missingPrograms, root, target } from "./tools.mjs";
 
 const WASM = ["--target", "wasm32-unknown-unknown"];
-const STEP_MS = 15 * 60_000;
+const STEP_MS = 25 * 60_000;
 const WEB_TEST_SECONDS = 120;
 
 // These stand in the folder of the browser tests, but need no browser.
