@@ -92,7 +92,7 @@ fn members_that_break_a_rule_are_named() {
         token_type(Member::Absent, false),
         token_type(text("bearer"), false),
         token_type(text("BEARER"), false),
-        token_type(text("DPoP"), true),
+        token_type(text("DPoP"), false),
         token_type(text("mac"), true),
         token_type(text(""), true),
         token_type(Member::Number(1.0), true),
