@@ -243,7 +243,10 @@ fn tokens_that_break_a_rule_are_refused_by_name() {
     for (response, message) in [
         ("null", "access_token must be a string of visible ASCII characters"),
         (r#"{ "access_token": 1 }"#, "access_token must be a string of visible ASCII characters"),
-        (r#"{ "access_token": "AT1", "token_type": "DPoP" }"#, "token_type must be Bearer, or DPoP where the option dpop is set"),
+        (
+            r#"{ "access_token": "AT1", "token_type": "DPoP" }"#,
+            "token_type must be Bearer, or DPoP where the option dpop is set",
+        ),
     ] {
         let error = format!(r#"["invalid_token_response","{message}",null]"#);
         assert_eq!(world.step(SET_TOKENS, &[response, "0"]), error);
