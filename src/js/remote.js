@@ -1,6 +1,6 @@
 // A ward whose tokens are in a worker. Nothing of what is here ever has one.
 import { AbortController, CustomEvent, Map, Object, Promise, URL, WeakMap, SharedWorker, Symbol, Worker, addEventListener, apply, location, nativeFetch, startsWith, trustedTypes } from "./natives.js";
-import { packError, packStream, unpackError, unpackResponse } from "./wire.js";
+import { packError, unpackError, unpackResponse } from "./wire.js";
 
 // As Core answers, see interceptor.js.
 const SEND_AS_IS = 0;

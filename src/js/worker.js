@@ -81,11 +81,10 @@ function serve(port) {
     return controller.signal;
   };
 
-  async function fetch(id, { url, body, ...init }) {
+  async function fetch(id, { url, ...init }) {
     const signal = begin(id);
     try {
-      const isStream = body && !body.byteLength && typeof body !== "string" && body.getReader;
-      const answering = vault.fetch(url, { ...init, body, signal, ...(isStream && { duplex: "half" }) });
+      const answering = vault.fetch(url, { ...init, signal });
       const state = stateOf(vault);
       if (state.snapshot.waiting > 0) port.postMessage({ state });
       const answer = await answering;
